@@ -1,0 +1,1 @@
+"""The ways to run a graph: native kernels, or equation by equation with NumPy."""

@@ -1,0 +1,1 @@
+"""The forms in which a graph can be read: text, JSON, DOT."""

@@ -1,0 +1,1 @@
+"""The passes, one file each: a pass takes a verified graph and returns one."""
