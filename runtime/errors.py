@@ -1,0 +1,89 @@
+"""Every exception that graphjit raises on purpose, with its cause and its remedy.
+
+All of them derive from `GraphjitError`; those that a Python programmer would
+also look for under a built-in name (`ValueError`, `TypeError`, `IndexError`)
+derive from that one too, so that both `except` clauses work.
+"""
+
+
+class GraphjitError(Exception):
+    """Anything that graphjit raises on purpose."""
+
+
+class InvalidArgumentError(GraphjitError, ValueError):
+    """An argument's value, shape or structure does not fit.
+
+    Cause: for example `matmul` of shapes (2, 3) and (2, 3).
+    Remedy: the message names the op, the shapes and the line; reshape or transpose there.
+    """
+
+
+class ShapeError(InvalidArgumentError):
+    """Two shapes, or a shape and an axis, do not go together."""
+
+
+class DtypeError(InvalidArgumentError, TypeError):
+    """A dtype does not fit, most often float32 beside float64.
+
+    Cause: graphjit never promotes one tensor's dtype to another's silently.
+    Remedy: `gj.cast(b, a.dtype)` at the line that the message names.
+    """
+
+
+class OutOfRangeError(InvalidArgumentError, IndexError):
+    """An index lies outside of its axis, or an iterator is exhausted."""
+
+
+class DivisionByZeroError(InvalidArgumentError, ZeroDivisionError):
+    """An integer was divided by zero."""
+
+
+class FailedPreconditionError(GraphjitError, RuntimeError):
+    """A thing was used before it was ready, or after it was closed."""
+
+
+class NotFoundError(GraphjitError, LookupError):
+    """A named thing does not exist."""
+
+
+class UnimplementedError(GraphjitError, NotImplementedError):
+    """The request is meaningful and not supported; the message says what to use instead."""
+
+
+class ResourceExhaustedError(GraphjitError, MemoryError):
+    """A size would exceed the memory that is there or allowed."""
+
+
+class GradientError(GraphjitError, LookupError):
+    """An op on the path has no gradient rule.
+
+    Remedy: `gj.stop_gradient` around it, or `gj.custom_gradient` to supply the rule.
+    """
+
+
+class ScopeError(GraphjitError, TypeError):
+    """A value that was traced inside a compiled function was used after its trace had ended.
+
+    Cause: it was kept in an attribute, a global or a list.
+    Remedy: return it from the function, or keep state in a `gj.Variable`.
+    """
+
+
+class TraceError(GraphjitError, TypeError):
+    """Python asked a traced value for something that only exists when the function runs."""
+
+
+class SignatureError(GraphjitError, TypeError):
+    """A call does not fit the function's signature, or an argument cannot be part of one."""
+
+
+class VerificationError(GraphjitError, AssertionError):
+    """A graph breaks one of the rules of graphs: a defect of a pass, not of the user's program."""
+
+
+class FormatError(GraphjitError, ValueError):
+    """A text or file that should hold a graph or a tensor does not."""
+
+
+class KernelError(GraphjitError, RuntimeError):
+    """A kernel could not be compiled or loaded: a defect of graphjit; the message holds the kernel's text."""
