@@ -8,4 +8,14 @@ _link = _os.path.join(_os.path.dirname(__file__), "compiler")
 if _os.path.islink(_link):
     __path__.insert(0, _os.path.dirname(_os.path.realpath(_link)))
 
+from graphjit.compiler.dispatch import set_default_interpreter as _set_default_interpreter
+from graphjit.compiler.ops.elementwise import *
+from graphjit.compiler.ops.reduction import *
+from graphjit.compiler.ops.shaping import *
+from graphjit.compiler.ops.sources import *
+from graphjit.tracer.eager import EagerInterpreter as _EagerInterpreter
+from graphjit.tracer.tensor import Tensor, constant, convert_to_tensor, is_tensor
+
+_set_default_interpreter(_EagerInterpreter())
+
 __version__ = "0.1.0"

@@ -1,0 +1,107 @@
+"""Finding the user's own line, and the user's own name for a value, from the Python stack.
+
+A frame is the user's when its code is not graphjit's and not a library's that
+calls back into graphjit (NumPy, functools, contextlib).
+"""
+
+from __future__ import annotations
+
+import dis
+import linecache
+import os
+import sys
+from functools import lru_cache
+from types import CodeType, FrameType
+
+from .graph import Location
+
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+_OWN_FOLDERS = tuple(
+    os.path.join(_PACKAGE, name) + os.sep for name in ("runtime", "compiler", "tracer", "nn", "src/graphjit")
+)
+_LIBRARIES = tuple(
+    os.path.dirname(os.path.realpath(module.__file__)) + os.sep
+    for module in (sys.modules.get("numpy"),)
+    if module is not None and module.__file__ is not None
+)
+_LIBRARY_FILES = frozenset(
+    {os.path.realpath(os.path.join(os.path.dirname(os.__file__), name)) for name in ("contextlib.py", "functools.py")}
+)
+
+
+@lru_cache(maxsize=4096)
+def is_own_file(filename: str) -> bool:
+    """Whether code of this file belongs to graphjit, or to a library that only passes calls on."""
+    path = os.path.realpath(filename)
+    installed = f"{os.sep}graphjit{os.sep}"
+    if path.startswith(_OWN_FOLDERS) or path.startswith(_LIBRARIES) or path in _LIBRARY_FILES:
+        return True
+    return installed in path and "site-packages" in path
+
+
+def user_frame() -> FrameType | None:
+    """The innermost frame that is the user's."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and is_own_file(frame.f_code.co_filename):
+        frame = frame.f_back
+    return frame
+
+
+def location_of_frame(frame: FrameType) -> Location:
+    """File, line, function and text of the line that the frame is at."""
+    code = frame.f_code
+    line = frame.f_lineno or code.co_firstlineno
+    text = linecache.getline(code.co_filename, line, frame.f_globals).strip()
+    return Location(code.co_filename, line, code.co_name, text)
+
+
+def user_location() -> Location | None:
+    """Where the user is, or None when no frame is the user's."""
+    frame = user_frame()
+    return None if frame is None else location_of_frame(frame)
+
+
+def user_location_and_name() -> tuple[Location | None, str]:
+    """Where the user is, and the variable to which the running call's result will be assigned, or ""."""
+    frame = user_frame()
+    if frame is None:
+        return None, ""
+    return location_of_frame(frame), _assigned_names(frame.f_code).get(frame.f_lasti, "")
+
+
+_STORES = frozenset({"STORE_FAST", "STORE_NAME", "STORE_DEREF", "STORE_GLOBAL"})
+
+
+@lru_cache(maxsize=2048)
+def _assigned_names(code: CodeType) -> dict[int, str]:
+    """For each instruction directly followed by a store to a variable: the variable's name."""
+    names: dict[int, str] = {}
+    previous = -1
+    for instruction in dis.get_instructions(code):
+        if instruction.opname in _STORES and previous >= 0:
+            names[previous] = str(instruction.argval)
+        if instruction.opname not in ("CACHE", "EXTENDED_ARG"):
+            previous = instruction.offset
+    return names
+
+
+def describe(location: Location | None) -> str:
+    """One line that shows where something was written.
+
+    >>> describe(Location("train.py", 12, "step", "h = x @ w"))
+    'train.py:12 in step: h = x @ w'
+    """
+    if location is None:
+        return "(unknown line)"
+    where = f" in {location.function}" if location.function not in ("", "<module>") else ""
+    text = f": {location.text}" if location.text else ""
+    return f"{location}{where}{text}"
+
+
+def add_location(error: Exception, location: Location | None) -> None:
+    """Let the error's message name the user's line, once."""
+    if location is None or getattr(error, "location", None) is not None:
+        return
+    error.location = location  # type: ignore[attr-defined]  # read back by this function and by reports
+    message = str(error.args[0]) if error.args else ""
+    error.args = (f"{message}\n  at {describe(location)}", *error.args[1:])

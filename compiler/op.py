@@ -1,0 +1,153 @@
+"""What an op is: one value that holds every facet the library knows of it.
+
+An op is declared once, in the file of its family, with `declare` or with one of
+the family factories. Everything else (eager mode, tracing, gradients, passes,
+kernels, the table-driven tests) reads the declaration; nothing keeps a second
+table of ops. This module knows no op by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final
+
+from graphjit.runtime.errors import GraphjitError, NotFoundError
+
+from .tensortype import TensorType
+
+
+class Kind(StrEnum):
+    """How fusion and emission treat an op; they look at the kind, never at the name."""
+
+    ELEMENTWISE = "elementwise"  # one result per element, operands broadcast
+    REDUCTION = "reduction"  # combines the elements along `axis`
+    VIEW = "view"  # the same elements, seen with other strides
+    CONTRACTION = "contraction"  # a matrix product
+    INDEXING = "indexing"  # elements picked or put by computed positions
+    SOURCE = "source"  # makes values from attributes only
+    COMPOSED = "composed"  # defined by other ops
+    CALL = "call"  # runs as a NumPy step
+    CONTROL = "control"  # holds sub-graphs
+
+
+class Differentiability(StrEnum):
+    """What stands in for gradient rules where an op has none."""
+
+    NONE = "none"  # flat or discrete: gradients through it are None
+    MISSING = "missing"  # no rule is known: reaching it is an error
+
+
+Infer = Callable[..., tuple[TensorType, ...]]
+Rule = Callable[..., Any]
+Gradient = Sequence[Rule | None] | Differentiability
+
+
+@dataclass(frozen=True)
+class Example:
+    """Arguments with which the tests exercise an op.
+
+    `operands` are texts such as "f32[2,3]" or "f64[4] in (0, 1)", or arrays or numbers as they are.
+    """
+
+    operands: tuple[Any, ...]
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    differentiable: bool = True
+
+
+@dataclass(frozen=True, eq=False)
+class Op:
+    """One operation on tensors.
+
+    Facets:
+      infer: `(operand types, **attributes) -> types of the outputs`; raises ShapeError or DtypeError.
+      numpy: `(arrays, **attributes) -> array or tuple of arrays`; the meaning in eager mode.
+        Its results have the inferred dtypes and never share memory with the operands unless
+        the op is a view.
+      gradient: for each operand a rule `(g, y, *operands, **attributes) -> cotangent` written with
+        public ops (g and y are tuples where the op has several outputs), or None for an operand
+        that gets no gradient.
+      kernel: for elementwise ops the expression of one element, a text with `{0}`, `{1}` for the operands
+        in the kernel language, or a function of (operand types, attributes) that returns such a text;
+        for other kinds see `emit`.
+      definition: for composed ops, the function in terms of public ops.
+      fails: whether a run may raise, given operand types and attributes.
+    """
+
+    name: str
+    kind: Kind
+    infer: Infer
+    numpy: Callable[..., Any]
+    gradient: Gradient = Differentiability.MISSING
+    kernel: Any = None
+    definition: Callable[..., Any] | None = None
+    examples: tuple[Example, ...] = ()
+    commutes: bool = False
+    unit: float | None = None
+    absorbs: float | None = None
+    fails: Callable[[tuple[TensorType, ...], Mapping[str, Any]], bool] | bool = False
+    effect: bool = False
+    several: bool = False  # `numpy` returns a tuple, rules get tuples
+    static_operands: tuple[int, ...] = ()  # operands whose values decide the output's shape
+    domain: tuple[float, float] = (-4.0, 4.0)
+    ulp: float = 4.0  # how far compiled and eager floats may be apart
+    dtypes: str = "f"  # NumPy kinds that its examples run over, for families
+    doc: str = ""
+
+    def infer_types(
+        self, types: tuple[TensorType, ...], attributes: Mapping[str, Any]
+    ) -> tuple[TensorType, ...]:
+        """The types of the outputs; errors name the op and the operands."""
+        try:
+            return self.infer(types, **attributes)
+        except GraphjitError as error:
+            shown = ", ".join(str(one) for one in types)
+            error.args = (f"{self.name}({shown}): {error}",)
+            raise
+
+    def can_fail(self, types: tuple[TensorType, ...], attributes: Mapping[str, Any]) -> bool:
+        """Whether running it on operands of these types may raise."""
+        return self.fails(types, attributes) if callable(self.fails) else self.fails
+
+    def __repr__(self) -> str:
+        return f"<Op {self.name}>"
+
+    def __reduce__(self) -> tuple[Any, tuple[str]]:
+        return find_op, (self.name,)
+
+
+_TABLE: Final[dict[str, Op]] = {}
+
+
+def declare(op: Op) -> Op:
+    """Put an op into the table, and return it.
+
+    Raises:
+      ValueError: if the name is taken, or there is no example to test the op with.
+    """
+    if op.name in _TABLE:
+        raise ValueError(f"there is already an op named {op.name!r}")
+    if not op.examples:
+        raise ValueError(f"op {op.name!r} has no examples; the tests need at least one")
+    if op.kind is Kind.COMPOSED and op.definition is None:
+        raise ValueError(f"op {op.name!r} is composed and has no definition")
+    _TABLE[op.name] = op
+    return op
+
+
+def find_op(name: str) -> Op:
+    """The op with this name.
+
+    Raises:
+      NotFoundError: if there is none.
+    """
+    try:
+        return _TABLE[name]
+    except KeyError:
+        raise NotFoundError(f"there is no op named {name!r}") from None
+
+
+def all_ops() -> Iterator[Op]:
+    """Every declared op, in the order of declaration."""
+    return iter(tuple(_TABLE.values()))

@@ -1,0 +1,416 @@
+"""What tensors and symbols share: being an operand of ops, with Python's operators.
+
+Also the rules by which a Python number, a list or a NumPy array beside an operand
+becomes one. The operators are the public op functions, looked up in the table
+that `public` fills, because those are written in terms of operands.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, ClassVar, Protocol, TypeVar, runtime_checkable
+
+import numpy as np
+
+from graphjit.runtime.errors import DtypeError, InvalidArgumentError, ShapeError, TraceError
+
+from .dispatch import current_interpreter
+from .tensortype import (
+    DType,
+    TensorShape,
+    TensorType,
+    as_dtype,
+    bool_,
+    complex64,
+    float32,
+    int32,
+    int64,
+)
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+PUBLIC: dict[str, Callable[..., Any]] = {}
+"""The public op functions by name."""
+
+FOR_NUMPY: dict[Any, Callable[..., Any]] = {}
+"""What a NumPy function does when it is called on operands."""
+
+
+def public(*, numpy: Sequence[Any] | Any = ()) -> Callable[[F], F]:
+    """Enter a function into the table of public op functions; `numpy` names NumPy functions that it serves."""
+
+    def enter(function: F) -> F:
+        PUBLIC[function.__name__] = function
+        for one in numpy if isinstance(numpy, list | tuple) else (numpy,):
+            FOR_NUMPY[one] = function
+        return function
+
+    return enter
+
+
+def for_numpy(*functions: Any) -> Callable[[F], F]:
+    """Let a function stand in for NumPy functions whose arguments are named differently."""
+
+    def enter(function: F) -> F:
+        for one in functions:
+            FOR_NUMPY[one] = function
+        return function
+
+    return enter
+
+
+def _binary(name: str) -> Callable[[Any, Any], Any]:
+    def operator(self: Any, other: Any) -> Any:
+        return PUBLIC[name](self, other)
+
+    return operator
+
+
+def _reflected(name: str) -> Callable[[Any, Any], Any]:
+    def operator(self: Any, other: Any) -> Any:
+        return PUBLIC[name](other, self)
+
+    return operator
+
+
+def _unary(name: str) -> Callable[[Any], Any]:
+    def operator(self: Any) -> Any:
+        return PUBLIC[name](self)
+
+    return operator
+
+
+class Operators:
+    """Python's operators in terms of the public op functions."""
+
+    __slots__ = ()
+
+    # NumPy arrays on the left leave the operation to the operand on the right.
+    __array_priority__: ClassVar[float] = 100.0
+
+    __add__, __radd__ = _binary("add"), _reflected("add")
+    __sub__, __rsub__ = _binary("subtract"), _reflected("subtract")
+    __mul__, __rmul__ = _binary("multiply"), _reflected("multiply")
+    __truediv__, __rtruediv__ = _binary("divide"), _reflected("divide")
+    __floordiv__, __rfloordiv__ = _binary("floordiv"), _reflected("floordiv")
+    __mod__, __rmod__ = _binary("mod"), _reflected("mod")
+    __pow__, __rpow__ = _binary("pow"), _reflected("pow")
+    __matmul__, __rmatmul__ = _binary("matmul"), _reflected("matmul")
+    __and__, __rand__ = _binary("bitwise_and"), _reflected("bitwise_and")
+    __or__, __ror__ = _binary("bitwise_or"), _reflected("bitwise_or")
+    __xor__, __rxor__ = _binary("bitwise_xor"), _reflected("bitwise_xor")
+    __lshift__, __rlshift__ = _binary("left_shift"), _reflected("left_shift")
+    __rshift__, __rrshift__ = _binary("right_shift"), _reflected("right_shift")
+    __lt__, __le__ = _binary("less"), _binary("less_equal")
+    __gt__, __ge__ = _binary("greater"), _binary("greater_equal")
+    __neg__, __abs__, __invert__ = _unary("negative"), _unary("abs"), _unary("invert")
+    __getitem__ = _binary("getitem")
+    __hash__: ClassVar[None]  # type: ignore[assignment]  # == is elementwise, so there is no hash
+
+    def __pos__(self) -> Any:
+        return PUBLIC["identity"](self)
+
+    def __eq__(self, other: object) -> Any:
+        return _compare("equal", self, other)
+
+    def __ne__(self, other: object) -> Any:
+        return _compare("not_equal", self, other)
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **keywords: Any) -> Any:
+        """NumPy's ufuncs on operands are our ops of the same meaning."""
+        if method != "__call__":
+            raise InvalidArgumentError(
+                f"np.{ufunc.__name__}.{method} has no graphjit counterpart; use gj.reduce_* or gj.cumsum"
+            )
+        return _call_for_numpy(ufunc, f"np.{ufunc.__name__}", inputs, keywords)
+
+    def __array_function__(self, function: Any, types: Any, arguments: Any, keywords: Any) -> Any:
+        """NumPy's functions on operands are our functions of the same meaning."""
+        return _call_for_numpy(function, f"np.{function.__name__}", arguments, keywords)
+
+
+def _compare(name: str, left: Any, right: Any) -> Any:
+    if right is None or isinstance(right, str | DType | type):
+        return name == "not_equal"
+    return PUBLIC[name](left, right)
+
+
+def _call_for_numpy(function: Any, name: str, arguments: Any, keywords: dict[str, Any]) -> Any:
+    ours = FOR_NUMPY.get(function)
+    if ours is None:
+        raise TraceError(
+            f"{name} has no graphjit counterpart; outside of compiled functions call it on tensor.numpy(), "
+            "inside of them use gj.numpy_function"
+        )
+    if keywords.get("out") is not None:
+        raise InvalidArgumentError(f"{name}(out=...) cannot write into a tensor: tensors do not change")
+    return ours(*arguments, **{key: value for key, value in keywords.items() if key != "out"})
+
+
+class Operand(Operators, ABC):
+    """A value that ops take: a tensor with numbers, or a symbol in a graph being written."""
+
+    __slots__ = ()
+
+    @property
+    @abstractmethod
+    def type(self) -> TensorType:
+        """dtype and shape."""
+
+    @property
+    def dtype(self) -> DType:
+        """The element type."""
+        return self.type.dtype
+
+    @property
+    def shape(self) -> TensorShape:
+        """The shape; a size is None where it is only known when the graph runs."""
+        return TensorShape(self.type.shape)
+
+    @property
+    def ndim(self) -> int:
+        """The number of dimensions."""
+        return len(self.type.shape)
+
+    def get_shape(self) -> TensorShape:
+        """The same as `shape`."""
+        return self.shape
+
+    @property
+    def T(self) -> Any:  # noqa: N802 -- NumPy's name
+        """The transpose: all axes reversed."""
+        return PUBLIC["transpose"](self)
+
+    def __len__(self) -> int:
+        if not self.type.shape:
+            raise DtypeError("len() of a scalar tensor")
+        length = self.type.shape[0]
+        if length is None:
+            raise TraceError("len() of a tensor whose first size is unknown; use gj.shape(x)[0]")
+        return length
+
+    def __iter__(self) -> Iterator[Any]:
+        if not self.type.shape:
+            raise DtypeError("a scalar tensor cannot be iterated")
+        return iter([self[row] for row in range(len(self))])
+
+
+@runtime_checkable
+class ReadsAsOperand(Protocol):
+    """Something that is read as an operand each time it is used: a Variable."""
+
+    def read_value(self) -> Any: ...
+
+
+def is_operand_like(value: object) -> bool:
+    """Whether the value is an operand or is read as one."""
+    return isinstance(value, Operand | ReadsAsOperand)
+
+
+def as_operand(value: Any, dtype: DType | None = None, what: str = "value") -> Operand:
+    """`value` as an operand.
+
+    Operands keep their dtype. Python numbers and lists become `dtype`, or int32, float32 and so on
+    by TensorFlow's rules; arrays become `dtype`, or keep theirs.
+
+    Raises:
+      DtypeError: if the elements do not fit the dtype (2.5 as int32), or are no numbers.
+      InvalidArgumentError: if a nested list is ragged.
+    """
+    if isinstance(value, Operand):
+        return value
+    if isinstance(value, ReadsAsOperand):
+        read = value.read_value()
+        assert isinstance(read, Operand)
+        return read
+    if _holds_operand(value):
+        return _stack_nested(value, dtype)
+    converted = as_array(value, dtype, what)
+    if isinstance(value, np.ndarray):
+        return current_interpreter().adopt_array(value, converted)
+    return current_interpreter().constant(converted)
+
+
+def as_operands(*values: Any) -> tuple[Operand, ...]:
+    """Operands for the arguments of one op, where the first operand decides the dtype of all that are none.
+
+    Without any operand among them, the common dtype of the values decides.
+    """
+    dtype: DType | None = None
+    for value in values:
+        if isinstance(value, Operand):
+            dtype = value.type.dtype
+            break
+        if isinstance(value, ReadsAsOperand):
+            dtype = value.dtype  # type: ignore[attr-defined]  # every such class has a dtype
+            break
+    if dtype is None and len(values) > 1:
+        dtype = _common_dtype(values)
+    return tuple(as_operand(value, dtype) for value in values)
+
+
+def _common_dtype(values: Sequence[Any]) -> DType | None:
+    """The dtype that arrays among the values promote to, else that of the widest Python value."""
+    if any(_holds_operand(value) for value in values):
+        return None
+    dtypes = [as_array(value).dtype for value in values]
+    arrays = [one for one, value in zip(dtypes, values, strict=True) if isinstance(value, np.ndarray | np.generic)]
+    return as_dtype(np.result_type(*(arrays or dtypes))) if arrays or dtypes else None
+
+
+def _holds_operand(value: object) -> bool:
+    return isinstance(value, list | tuple) and any(is_operand_like(one) or _holds_operand(one) for one in value)
+
+
+def _first_dtype(value: Any) -> DType | None:
+    if is_operand_like(value):
+        found: DType = value.dtype
+        return found
+    if isinstance(value, list | tuple):
+        return next((dtype for one in value if (dtype := _first_dtype(one)) is not None), None)
+    return None
+
+
+def _stack_nested(value: Any, dtype: DType | None) -> Operand:
+    wanted = dtype if dtype is not None else _first_dtype(value)
+    stacked: Operand = PUBLIC["stack"]([as_operand(one, wanted) for one in value])
+    return stacked
+
+
+_KINDS_IN_WORDS = {"b": "booleans", "i": "integers", "u": "integers", "f": "floats", "c": "complex numbers"}
+
+
+def as_array(value: Any, dtype: DType | None = None, what: str = "value") -> np.ndarray[Any, Any]:
+    """A fresh or immutable C-ordered array with the value's elements, as `dtype` or by TensorFlow's rules.
+
+    Raises: see `as_operand`.
+
+    >>> as_array([1, 2]).dtype, as_array(2**40).dtype, as_array([1, 2.5]).dtype
+    (dtype('int32'), dtype('int64'), dtype('float32'))
+    """
+    array = _plain_array(value, what)
+    if dtype is None:
+        return _with_default_dtype(array, value)
+    return _converted(array, value, dtype, what)
+
+
+def _plain_array(value: Any, what: str) -> np.ndarray[Any, Any]:
+    if value is None:
+        raise DtypeError(f"{what} is None, where a tensor is needed")
+    try:
+        array = np.array(value, order="C", subok=False)
+    except ValueError as error:
+        raise InvalidArgumentError(f"{what} is not a rectangular array of numbers: {error}") from None
+    if array.dtype.kind not in "biufc" or array.dtype.itemsize > 16:
+        raise DtypeError(
+            f"{what} has elements of dtype {array.dtype} ({_shortened(value)}), which cannot be a tensor"
+        )
+    native = array.dtype.newbyteorder("=")
+    return array if array.dtype == native and array.dtype.isnative else array.astype(native)
+
+
+def _shortened(value: Any) -> str:
+    text = repr(value).replace("\n", " ")
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _with_default_dtype(array: np.ndarray[Any, Any], value: Any) -> np.ndarray[Any, Any]:
+    if isinstance(value, np.ndarray | np.generic) or hasattr(value, "__array__"):
+        return array.astype(as_dtype(array.dtype).numpy, copy=False)
+    if _leaf_is_numpy(value):
+        return array
+    if array.dtype.kind == "f":
+        return array.astype(float32.numpy)
+    if array.dtype.kind in "iu":
+        limits = np.iinfo(np.int32)
+        fits = array.size == 0 or (int(array.min()) >= limits.min and int(array.max()) <= limits.max)
+        if fits:
+            return array.astype(int32.numpy)
+        return array if array.dtype == np.uint64 else array.astype(int64.numpy)
+    return array
+
+
+def _leaf_is_numpy(value: Any) -> bool:
+    while isinstance(value, list | tuple) and value:
+        value = value[0]
+    return isinstance(value, np.ndarray | np.generic)
+
+
+def _converted(array: np.ndarray[Any, Any], value: Any, dtype: DType, what: str) -> np.ndarray[Any, Any]:
+    if array.dtype == dtype.numpy:
+        return array
+    source, target = array.dtype.kind, dtype.numpy.kind
+    empty_list = array.size == 0 and not isinstance(value, np.ndarray)
+    if not empty_list and _order(source) > _order(target):
+        raise DtypeError(
+            f"{what} holds {_KINDS_IN_WORDS[source]} ({_shortened(value)}), which cannot become {dtype.name}; "
+            f"cast on purpose with gj.cast(..., gj.{dtype.name})"
+        )
+    if source in "iu" and target in "iu" and array.size and not isinstance(value, np.ndarray):
+        limits = np.iinfo(dtype.numpy)
+        if int(array.min()) < limits.min or int(array.max()) > limits.max:
+            raise DtypeError(f"{what} {_shortened(value)} does not fit into {dtype.name}")
+    with np.errstate(over="ignore", invalid="ignore"):
+        return array.astype(dtype.numpy)
+
+
+def _order(kind: str) -> int:
+    return {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}[kind]
+
+
+def require_same_dtype(types: Sequence[TensorType]) -> DType:
+    """The dtype that all of the types have.
+
+    Raises:
+      DtypeError: if they differ; the message says how to cast.
+    """
+    first = types[0].dtype
+    for position, one in enumerate(types):
+        if one.dtype is not first:
+            raise DtypeError(
+                f"operand #{position} is {one.dtype.name} where operand #0 is {first.name}; "
+                f"cast with gj.cast(b, a.dtype)"
+            )
+    return first
+
+
+def require_kind(type: TensorType, kinds: str, what: str = "operand") -> None:
+    """Refuse a dtype whose NumPy kind is not among `kinds`.
+
+    Raises:
+      DtypeError: if it is not.
+    """
+    if type.dtype.numpy.kind not in kinds:
+        wanted = " or ".join(dict.fromkeys(_KINDS_IN_WORDS[kind] for kind in kinds))
+        raise DtypeError(f"{what} must hold {wanted}, not {type.dtype.name}")
+
+
+def require_rank(type: TensorType, least: int, what: str = "operand") -> None:
+    """Refuse a type with fewer than `least` dimensions.
+
+    Raises:
+      ShapeError: if it has fewer.
+    """
+    if type.rank < least:
+        raise ShapeError(f"{what} must have rank {least} or more, but its shape is {type.shape}")
+
+
+__all__ = [
+    "FOR_NUMPY",
+    "PUBLIC",
+    "Operand",
+    "Operators",
+    "ReadsAsOperand",
+    "as_array",
+    "as_operand",
+    "as_operands",
+    "bool_",
+    "complex64",
+    "for_numpy",
+    "is_operand_like",
+    "public",
+    "require_kind",
+    "require_rank",
+    "require_same_dtype",
+]

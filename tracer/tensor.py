@@ -1,0 +1,203 @@
+"""Eager tensors: an immutable NumPy array that takes part in ops."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from graphjit.compiler.operand import Operand, as_array, as_operand
+from graphjit.compiler.tensortype import TensorType, as_dtype, type_of_array
+from graphjit.runtime.errors import DtypeError, InvalidArgumentError, TraceError
+
+CPU = "/job:localhost/replica:0/task:0/device:CPU:0"
+
+
+class Tensor(Operand):
+    """Numbers with a dtype and a shape; nothing changes them.
+
+    >>> import graphjit as gj
+    >>> gj.constant([[1.0, 2.0]])
+    <gj.Tensor: shape=(1, 2), dtype=float32, numpy=array([[1., 2.]], dtype=float32)>
+    """
+
+    __slots__ = ("__weakref__", "_array", "_type")
+
+    def __init__(self, array: np.ndarray[Any, Any]) -> None:
+        self._array = array
+        self._type: TensorType | None = None
+
+    @property
+    def type(self) -> TensorType:
+        found = self._type
+        if found is None:
+            found = self._type = type_of_array(self._array)
+        return found
+
+    @property
+    def device(self) -> str:
+        """Where the numbers are, in TensorFlow's words."""
+        return CPU
+
+    def numpy(self) -> Any:
+        """The numbers as a read-only NumPy array without a copy; a NumPy scalar for a scalar tensor."""
+        if self._array.ndim == 0:
+            return self._array[()]
+        view = self._array.view()
+        view.flags.writeable = False
+        return view
+
+    def item(self) -> Any:
+        """The number of a tensor with one element, as a Python number."""
+        return self._array.item()
+
+    def tolist(self) -> Any:
+        """The numbers as nested lists."""
+        return self._array.tolist()
+
+    def ref(self) -> Reference:
+        """A hashable stand-in for the tensor itself."""
+        return Reference(self)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        view = self._array.view()
+        view.flags.writeable = False
+        if dtype is not None and np.dtype(dtype) != view.dtype:
+            if copy is False:
+                raise InvalidArgumentError(f"a tensor of {view.dtype} cannot be seen as {dtype} without a copy")
+            return view.astype(dtype)
+        return view.copy() if copy else view
+
+    def __dlpack__(self, **keywords: Any) -> Any:
+        return self._array.__dlpack__(**keywords)
+
+    def __dlpack_device__(self) -> Any:
+        return self._array.__dlpack_device__()
+
+    def _scalar(self, what: str) -> Any:
+        if self._array.size != 1:
+            raise DtypeError(f"{what} needs one element, but the tensor's shape is {self._array.shape}")
+        return self._array.item()
+
+    def __bool__(self) -> bool:
+        return bool(self._scalar("bool()"))
+
+    def __float__(self) -> float:
+        return float(self._scalar("float()"))
+
+    def __int__(self) -> int:
+        return int(self._scalar("int()"))
+
+    def __complex__(self) -> complex:
+        return complex(self._scalar("complex()"))
+
+    def __index__(self) -> int:
+        if self._array.ndim or self._array.dtype.kind not in "iu":
+            raise DtypeError(f"only a scalar integer tensor can be an index, not {self.type}")
+        return int(self._array)
+
+    def __format__(self, spec: str) -> str:
+        return format(self._array.item(), spec) if spec and self._array.ndim == 0 else str(self)
+
+    def __repr__(self) -> str:
+        return f"<gj.Tensor: shape={self.shape}, dtype={self.dtype.name}, numpy={_numpy_repr(self._array)}>"
+
+    def __str__(self) -> str:
+        text = np.array2string(self._array) if self._array.ndim else str(self._array)
+        separator = "\n" if "\n" in text else ""
+        return f"gj.Tensor({separator}{text}, shape={self.shape}, dtype={self.dtype.name})"
+
+    def __reduce__(self) -> tuple[Any, tuple[Any]]:
+        return _unpickled, (np.asarray(self._array),)
+
+    def __copy__(self) -> Tensor:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Tensor:
+        return self
+
+
+class Reference:
+    """Identifies one tensor or variable; hashable, equal only for the same object."""
+
+    __slots__ = ("_target",)
+
+    def __init__(self, target: Any) -> None:
+        self._target = target
+
+    def deref(self) -> Any:
+        """The tensor or variable."""
+        return self._target
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Reference) and other._target is self._target
+
+    def __hash__(self) -> int:
+        return id(self._target)
+
+    def __repr__(self) -> str:
+        return f"<Reference to {self._target!r}>"
+
+
+def _numpy_repr(array: np.ndarray[Any, Any]) -> str:
+    """How TensorFlow shows the numbers in a repr: the scalar alone, or NumPy's repr."""
+    text = str(array) if array.ndim == 0 else repr(array)
+    return f"\n{text}" if "\n" in text else text
+
+
+def _unpickled(array: np.ndarray[Any, Any]) -> Tensor:
+    array.flags.writeable = False
+    return Tensor(array)
+
+
+def constant(value: Any, dtype: Any = None, shape: Any = None, name: str | None = None) -> Any:
+    """A tensor with the value's numbers, copied.
+
+    Args:
+      value: a number, a nested list, an array or a tensor.
+      dtype: the element type; by default int32, float32 or bool for Python values and the array's own
+        for arrays. A float64 array may become float32 here.
+      shape: a shape to reshape to, or to fill with a single value.
+
+    Raises:
+      DtypeError: if the numbers do not fit the dtype.
+      InvalidArgumentError: if a nested list is ragged, or the shape does not fit.
+
+    >>> print(constant([1, 2, 3]))
+    gj.Tensor([1 2 3], shape=(3,), dtype=int32)
+    """
+    if isinstance(value, Operand) and dtype is None and shape is None:
+        return value
+    if isinstance(value, Operand) and not isinstance(value, Tensor):
+        raise TraceError(f"constant() of a traced value {value!r}; use gj.cast or gj.reshape")
+    wanted = None if dtype is None else as_dtype(dtype)
+    source = value._array if isinstance(value, Tensor) else value
+    array = as_array(source, wanted)
+    if shape is not None:
+        sizes = tuple(int(size) for size in shape)
+        filled = array.size == 1 and array.size != int(np.prod(sizes))
+        try:
+            array = np.full(sizes, array.reshape(()), array.dtype) if filled else array.reshape(sizes)
+        except ValueError:
+            raise InvalidArgumentError(f"constant: {array.size} elements do not fill shape {sizes}") from None
+    return as_operand(array)
+
+
+def convert_to_tensor(value: Any, dtype: Any = None, name: str | None = None) -> Any:
+    """`value` as a tensor; tensors and variables keep their dtype.
+
+    Raises:
+      DtypeError: if a tensor has another dtype than `dtype`, or the numbers do not fit.
+    """
+    wanted = None if dtype is None else as_dtype(dtype)
+    operand = as_operand(value, wanted)
+    if wanted is not None and operand.type.dtype is not wanted:
+        raise DtypeError(
+            f"a tensor of {operand.type.dtype.name} was given where {wanted.name} was asked for; use gj.cast"
+        )
+    return operand
+
+
+def is_tensor(value: Any) -> bool:
+    """Whether the value is a tensor, eager or traced, or a variable."""
+    return isinstance(value, Operand) or hasattr(value, "read_value")
