@@ -70,7 +70,10 @@ class Op:
         that gets no gradient.
       kernel: for elementwise ops the expression of one element, a text with `{0}`, `{1}` for the operands
         in the kernel language, or a function of (operand types, attributes) that returns such a text;
-        for other kinds see `emit`.
+        for reductions a `ReductionKernel`,
+        for views `(layout, type, **attributes) -> layout or None`; None: it runs as a NumPy step.
+      kernel_check: an expression in the same form that is true where an element is an error
+        (a zero divisor), and `error`, what is then said.
       definition: for composed ops, the function in terms of public ops.
       fails: whether a run may raise, given operand types and attributes.
     """
@@ -81,6 +84,8 @@ class Op:
     numpy: Callable[..., Any]
     gradient: Gradient = Differentiability.MISSING
     kernel: Any = None
+    kernel_check: Any = None
+    error: str = ""
     definition: Callable[..., Any] | None = None
     examples: tuple[Example, ...] = ()
     commutes: bool = False
