@@ -1,0 +1,163 @@
+"""LLVM IR to machine code of this computer, and machine code into this process.
+
+The only place that optimises and loads. Needs llvmlite alone: Numba, which takes
+ten times as long to import, is for `native`. Knows nothing of kernels or caches.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import llvmlite.binding as llvm
+
+from graphjit.runtime.errors import KernelError
+
+_LIBRARIES_PER_JIT = 64
+
+ALLOWED_SYMBOLS = frozenset(
+    name + suffix
+    for name in (
+        *("acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "cbrt", "cos", "cosh", "erf", "erfc"),
+        *("exp", "exp2", "expm1", "fma", "fmod", "hypot", "lgamma", "log", "log10", "log1p", "log2"),
+        *("nextafter", "pow", "sin", "sinh", "tan", "tanh", "tgamma"),
+    )
+    for suffix in ("", "f")
+) | {"memcpy", "memmove", "memset"}
+"""What machine code may call: the C library's mathematics and memory."""
+
+_lock = threading.RLock()
+
+
+def _fresh_lock() -> None:
+    global _lock
+    _lock = threading.RLock()
+
+
+os.register_at_fork(after_in_child=_fresh_lock)
+
+
+@dataclass(frozen=True)
+class Host:
+    """The processor that code is made for."""
+
+    triple: str
+    cpu: str
+    features: str
+    llvm_version: tuple[int, ...]
+
+
+@lru_cache(maxsize=1)
+def host() -> Host:
+    """This computer's processor, as LLVM names it."""
+    return Host(
+        llvm.get_process_triple(),
+        llvm.get_host_cpu_name(),
+        llvm.get_host_cpu_features().flatten(),
+        tuple(llvm.llvm_version_info),
+    )
+
+
+@lru_cache(maxsize=1)
+def _target_machine() -> Any:
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    here = host()
+    return llvm.Target.from_triple(here.triple).create_target_machine(
+        cpu=here.cpu, features=here.features, opt=3, reloc="pic", codemodel="jitdefault", jit=True
+    )
+
+
+def data_layout() -> str:
+    """The target's data layout, as a module's header states it."""
+    return str(_target_machine().target_data)
+
+
+def optimize(module: Any, entry: str) -> None:
+    """Run LLVM's O3 pipeline, vectorisers included, over a parsed module, in place; only `entry` stays visible."""
+    with _lock:
+        machine = _target_machine()
+        module.data_layout = str(machine.target_data)
+        module.triple = host().triple
+        for function in module.functions:
+            if not function.is_declaration and function.name != entry:
+                function.linkage = "internal"
+        for variable in module.global_variables:
+            if not variable.is_declaration:
+                variable.linkage = "internal"
+        module.verify()
+        tuning = llvm.create_pipeline_tuning_options(3)
+        tuning.loop_vectorization = True
+        tuning.slp_vectorization = True
+        tuning.loop_interleaving = True
+        tuning.loop_unrolling = True
+        passes = llvm.create_pass_builder(machine, tuning)
+        passes.getModulePassManager().run(module, passes)
+
+
+def parse(ir: str) -> Any:
+    """A module from LLVM IR text."""
+    _target_machine()
+    return llvm.parse_assembly(ir)
+
+
+def object_code(module: Any) -> bytes:
+    """The machine code of an optimised module; raises KernelError if it calls what is not allowed."""
+    unknown = sorted(
+        function.name
+        for function in module.functions
+        if function.is_declaration
+        and not function.name.startswith("llvm.")
+        and function.name not in ALLOWED_SYMBOLS
+    )
+    if unknown:
+        raise KernelError(f"machine code would call {', '.join(unknown)}, which no kernel may")
+    with _lock:
+        return bytes(_target_machine().emit_object(module))
+
+
+def assembly(ir: str) -> str:
+    """The assembly text of optimised LLVM IR."""
+    with _lock:
+        return str(_target_machine().emit_assembly(parse(ir)))
+
+
+class _Loader:
+    """JIT sessions in turn: each takes 64 libraries, and is freed when the last of them is.
+
+    A session keeps 10 KiB for each library that it ever held, so one session for
+    ever would grow with every kernel that comes and goes.
+    """
+
+    def __init__(self) -> None:
+        self._session: Any = None
+        self._count = 0
+
+    def link(self, code: bytes, symbol: str) -> tuple[Any, Any]:
+        if self._session is None or self._count % _LIBRARIES_PER_JIT == 0:
+            _target_machine()
+            self._session = llvm.create_lljit_compiler(suppress_errors=True)
+        self._count += 1
+        builder = llvm.JITLibraryBuilder().add_object_img(code).add_current_process().export_symbol(symbol)
+        return self._session, builder.link(self._session, f"library_{self._count}")
+
+
+_loader = _Loader()
+
+
+class LoadedCode:
+    """Machine code in this process; freed with the last reference to this object."""
+
+    def __init__(self, code: bytes, symbol: str) -> None:
+        """Link `code`; raises KernelError if it is no object code or calls something unknown."""
+        with _lock:
+            try:
+                self._session, self._library = _loader.link(code, symbol)
+            except RuntimeError as error:
+                raise KernelError(f"machine code {symbol} could not be loaded: {error}") from error
+        self.address: int = self._library[symbol]
+        if not self.address:
+            raise KernelError(f"machine code has no function {symbol}")

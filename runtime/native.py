@@ -1,0 +1,399 @@
+"""Kernel text to LLVM IR: Numba's front end with the kernel language's names.
+
+Numba reads the bytecode, infers the types and writes IR; each word becomes a call of
+a small function whose IR body stands in `kernel_language`, linked in afterwards and
+inlined. Numba's own optimisation and engine are not used: `machinecode` does that
+once. Imported only to compile; a warm start never gets here.
+"""
+
+from __future__ import annotations
+
+import ast
+import operator
+import re
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from typing import Any
+
+from llvmlite import ir
+from numba.core import codegen, compiler, types
+from numba.core.compiler_lock import global_compiler_lock
+from numba.core.errors import NumbaError
+from numba.core.registry import cpu_target
+from numba.core.typing.templates import AbstractTemplate, infer_global, signature
+from numba.extending import intrinsic, lower_builtin, models, register_model
+
+from graphjit.runtime import kernel_language as language
+from graphjit.runtime import machinecode, vmath
+from graphjit.runtime.errors import KernelError
+
+_PREFIX = "graphjit."
+_MOST_SCOPES = 62
+_TYPES: dict[str, Any] = {
+    dtype: getattr(types, language.constructor_name(dtype)) for dtype in language.DTYPES
+}
+_DTYPES = {numba_type: dtype for dtype, numba_type in _TYPES.items()}
+_BYTE = ir.IntType(8)
+
+
+# --- Pointers ---
+
+
+class Pointer(types.Type):  # type: ignore[misc]  # Numba is untyped
+    """A pointer to elements of a dtype in an aliasing scope; `scopes` is the bit set of all scopes."""
+
+    def __init__(self, dtype: str, scope: int, scopes: int) -> None:
+        self.dtype = dtype
+        self.scope = scope
+        self.scopes = scopes
+        super().__init__(f"Pointer({dtype}, {scope}, {scopes:#x})")
+
+    @property
+    def element(self) -> Any:
+        """The LLVM type of an element in memory."""
+        return _memory_type(self.dtype)
+
+    @property
+    def alignment(self) -> int:
+        """The alignment of an element in bytes."""
+        return max(1, language.bits_of(self.dtype) // 8)
+
+
+_WORDS = Pointer("uint64", -1, 0)
+
+
+def _memory_type(dtype: str) -> Any:
+    if language.kind_of(dtype) == "float":
+        return ir.FloatType() if dtype == "float32" else ir.DoubleType()
+    return ir.IntType(max(8, language.bits_of(dtype)))
+
+
+@register_model(Pointer)
+class _PointerModel(models.PrimitiveModel):  # type: ignore[misc]  # Numba is untyped
+    def __init__(self, manager: Any, kind: Pointer) -> None:
+        super().__init__(manager, kind, kind.element.as_pointer())
+
+
+@infer_global(operator.getitem)
+class _LoadTemplate(AbstractTemplate):  # type: ignore[misc]  # Numba is untyped
+    def generic(self, arguments: Any, keywords: Any) -> Any:
+        pointer, index = arguments
+        if isinstance(pointer, Pointer) and isinstance(index, types.Integer):
+            return signature(_TYPES[pointer.dtype], pointer, index)
+        return None
+
+
+@infer_global(operator.setitem)
+class _StoreTemplate(AbstractTemplate):  # type: ignore[misc]  # Numba is untyped
+    def generic(self, arguments: Any, keywords: Any) -> Any:
+        pointer, index, value = arguments
+        if not isinstance(pointer, Pointer) or not isinstance(index, types.Integer):
+            return None
+        if types.unliteral(value) != _TYPES[pointer.dtype]:
+            raise KernelError(f"a kernel stores {types.unliteral(value)} into {pointer.dtype}")
+        return signature(types.none, pointer, index, _TYPES[pointer.dtype])
+
+
+def _scope_list(module: Any, scopes: list[int]) -> Any:
+    domain = module.add_metadata(["graphjit"])
+    return module.add_metadata([module.add_metadata([f"scope {scope}", domain]) for scope in scopes])
+
+
+def _mark(module: Any, instruction: Any, pointer: Pointer) -> None:
+    """Tell LLVM what this access cannot overlap with."""
+    if pointer.scope < 0:
+        instruction.set_metadata("invariant.load", module.add_metadata([]))
+        return
+    instruction.set_metadata("alias.scope", _scope_list(module, [pointer.scope]))
+    others = [s for s in range(_MOST_SCOPES) if pointer.scopes >> s & 1 and s != pointer.scope]
+    if others:
+        instruction.set_metadata("noalias", _scope_list(module, others))
+
+
+def _place(context: Any, builder: Any, kinds: Any, values: Any) -> Any:
+    index = context.cast(builder, values[1], kinds[1], types.uint64)
+    return builder.gep(values[0], [index])
+
+
+@lower_builtin(operator.getitem, Pointer, types.Integer)  # type: ignore[untyped-decorator]  # Numba
+def _load(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+    pointer = signature.args[0]
+    loaded = builder.load(_place(context, builder, signature.args, values))
+    loaded.align = pointer.alignment
+    _mark(builder.module, loaded, pointer)
+    if pointer.dtype != "bool":
+        return loaded
+    return builder.icmp_unsigned("!=", loaded, ir.Constant(_BYTE, 0))
+
+
+@lower_builtin(operator.setitem, Pointer, types.Integer, types.Any)  # type: ignore[untyped-decorator]  # Numba
+def _store(context: Any, builder: Any, signature: Any, values: Any) -> None:
+    pointer = signature.args[0]
+    value = builder.zext(values[2], _BYTE) if pointer.dtype == "bool" else values[2]
+    stored = builder.store(value, _place(context, builder, signature.args, values))
+    stored.align = pointer.alignment
+    _mark(builder.module, stored, pointer)
+
+
+def _pointer_maker(dtype: str) -> Any:
+    """`float32_at(addresses, slot, scope, scopes)`; the last is put in by `_with_scopes`."""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        index = context.cast(builder, values[1], signature.args[1], types.uint64)
+        address = builder.load(builder.gep(values[0], [index]))
+        address.align = 8
+        _mark(builder.module, address, _WORDS)
+        return builder.inttoptr(address, signature.return_type.element.as_pointer())
+
+    def typed(context: Any, addresses: Any, slot: Any, scope: Any, scopes: Any) -> Any:
+        if not isinstance(scope, types.IntegerLiteral) or not isinstance(slot, types.Integer):
+            return None
+        kind = Pointer(dtype, scope.literal_value, scopes.literal_value)
+        return kind(addresses, types.unliteral(slot), scope, scopes), generate
+
+    return intrinsic(prefer_literal=True)(_named(typed, f"{dtype}_at"))
+
+
+def _named(function: Callable[..., Any], name: str) -> Callable[..., Any]:
+    function.__name__ = function.__qualname__ = name
+    return function
+
+
+# --- Words and dtypes: calls of functions that are linked in afterwards ---
+
+
+def _call_of(name: str) -> Callable[..., Any]:
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        kind = ir.FunctionType(
+            context.get_value_type(signature.return_type), [value.type for value in values]
+        )
+        function = builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
+        return builder.call(function, values)
+
+    return generate
+
+
+def _word_signature(name: str, condition: bool, operands: tuple[Any, ...]) -> Any:
+    """The signature and the generator of a word over these Numba types; None where it has no meaning."""
+    subject = operands[1] if condition else operands[0]
+    dtype = _DTYPES.get(subject)
+    first = types.boolean if condition else subject
+    if dtype is None or operands[0] != first or any(o != subject for o in operands[1:]):
+        return None
+    word = language.WORDS.get(name) or _library_word(name)
+    if word.body_for(dtype) is None:
+        return None
+    return _TYPES[word.result_for(dtype)](*operands), _call_of(f"{_PREFIX}{name}.{dtype}")
+
+
+def _word_maker(name: str, operands: int, condition: bool) -> Any:
+    def typed1(context: Any, a: Any) -> Any:
+        return _word_signature(name, condition, (a,))
+
+    def typed2(context: Any, a: Any, b: Any) -> Any:
+        return _word_signature(name, condition, (a, b))
+
+    def typed3(context: Any, a: Any, b: Any, c: Any) -> Any:
+        return _word_signature(name, condition, (a, b, c))
+
+    return intrinsic(_named({1: typed1, 2: typed2, 3: typed3}[operands], name))
+
+
+def _conversion_maker(target: str) -> Any:
+    def typed(context: Any, value: Any) -> Any:
+        source = _DTYPES.get(value)
+        if source is None:
+            return None
+        return _TYPES[target](value), _call_of(f"{_PREFIX}{target}.from.{source}")
+
+    return intrinsic(_named(typed, language.constructor_name(target)))
+
+
+def _library_word(name: str) -> language.Word:
+    """A word for a function of the C library, which vmath does not have."""
+    operands, plain, symbol = language.MATH[name]
+    passed = ", ".join(f"{{T}} %{letter}" for letter in "ab"[:operands])
+    bodies = {
+        dtype: f"  %r = call {{T}} @{symbol}{suffix}({passed})\n  ret {{T}} %r\n"
+        for dtype, suffix in (("float32", "f"), ("float64", ""))
+    }
+    return language.Word(name, operands, plain, bodies)
+
+
+def _names() -> Iterator[tuple[str, Any]]:
+    yield from language.CONSTANTS.items()
+    for dtype in language.DTYPES:
+        yield f"{dtype}_at", _pointer_maker(dtype)
+        yield language.constructor_name(dtype), _conversion_maker(dtype)
+    for word in language.WORDS.values():
+        yield word.name, _word_maker(word.name, word.operands, word.condition)
+    vectorised = vmath.numba_namespace()
+    for name, (operands, _, symbol) in language.MATH.items():
+        if symbol and name not in vectorised:
+            yield name, _word_maker(name, operands, condition=False)
+    yield from vectorised.items()
+
+
+@lru_cache(maxsize=1)
+def native_namespace() -> dict[str, Any]:
+    """Every name of the language with its native meaning, as Numba knows it."""
+    return dict(_names())
+
+
+# --- The functions behind the words ---
+
+_CALLED = re.compile(r"(?:call|call contract) (\S+) @([\w.]+)\((.*)\)")
+
+
+def _definition(name: str) -> str:
+    """The LLVM IR of the function behind one use of a word, named as `_call_of` named it."""
+    parts = name.removeprefix(_PREFIX).split(".")
+    if parts[1] == "from":
+        target, source = parts[0], parts[2]
+        result, passed = language.LLVM_TYPES[target], f"{language.LLVM_TYPES[source]} %a"
+        body = language.conversion_body(source, target)
+    else:
+        result, passed, body = _word_definition(*parts)
+    return f'define internal {result} @"{name}"({passed}) alwaysinline nounwind {{\n{body}}}\n'
+
+
+def _word_definition(name: str, dtype: str) -> tuple[str, str, str]:
+    word = language.WORDS.get(name) or _library_word(name)
+    body = word.body_for(dtype)
+    if body is None:
+        raise KernelError(f"{name} has no native meaning for {dtype}")
+    kind = language.LLVM_TYPES[dtype]
+    letters = "abc"[: word.operands]
+    passed = ", ".join(
+        f"{'i1' if word.condition and letter == 'a' else kind} %{letter}" for letter in letters
+    )
+    width = language.bits_of(dtype)
+    suffix = f"{'f' if language.kind_of(dtype) == 'float' else 'i'}{width}"
+    return language.LLVM_TYPES[word.result_for(dtype)], passed, body.format(T=kind, S=suffix, bits=width)
+
+
+def _declarations(definitions: str) -> str:
+    """`declare` lines for what the definitions call."""
+    lines = set()
+    for result, name, passed in _CALLED.findall(definitions):
+        kinds = ", ".join(operand.split()[0] for operand in passed.split(", "))
+        lines.add(f"declare {result} @{name}({kinds})\n")
+    return "".join(sorted(lines))
+
+
+# --- Compiling ---
+
+
+class _KernelLibrary(codegen.AOTCodeLibrary):  # type: ignore[misc]  # Numba is untyped
+    """Collects a kernel's IR, and leaves optimising to `machinecode`."""
+
+    def _optimize_functions(self, module: Any) -> None:
+        module.data_layout = self._codegen._data_layout
+
+    def _optimize_final_module(self) -> None:
+        return
+
+    def _finalize_final_module(self) -> None:
+        self._finalized = True
+
+
+def _flags() -> Any:
+    flags = compiler.Flags()
+    flags.no_compile = True
+    flags.no_cpython_wrapper = True
+    flags.no_cfunc_wrapper = True
+    flags.error_model = "numpy"
+    flags.fastmath = {"contract"}
+    flags.nrt = False
+    flags.enable_pyobject = False
+    return flags
+
+
+class _Scopes(ast.NodeTransformer):
+    """Gives each `..._at(addresses, slot, scope)` the bit set of all scopes as a fourth argument."""
+
+    def __init__(self, scopes: int) -> None:
+        self._scopes = scopes
+
+    def visit_Call(self, node: ast.Call) -> ast.Call:  # noqa: N802 - the name is ast's
+        self.generic_visit(node)
+        if _makes_pointer(node):
+            node.args.append(ast.copy_location(ast.Constant(self._scopes), node))
+        return node
+
+
+def _makes_pointer(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id.endswith("_at")
+
+
+def _scope_of(node: ast.Call) -> int:
+    scope = node.args[2] if len(node.args) == 3 else None
+    if not isinstance(scope, ast.Constant) or not isinstance(scope.value, int):
+        raise KernelError(f"a pointer's scope must be a literal: {ast.unparse(node)}")
+    if not 0 <= scope.value < _MOST_SCOPES:
+        raise KernelError(f"a pointer's scope must be from 0 to {_MOST_SCOPES - 1}: {ast.unparse(node)}")
+    return scope.value
+
+
+def _with_scopes(tree: ast.Module) -> ast.Module:
+    scopes = 0
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and _makes_pointer(node):
+            scopes |= 1 << _scope_of(node)
+    return ast.fix_missing_locations(_Scopes(scopes).visit(tree))  # type: ignore[no-any-return]
+
+
+def _function(text: str) -> Any:
+    """The kernel as a Python function over the native names."""
+    tree = ast.parse(text)
+    names = native_namespace()
+    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    module = {name: names[name] for name in used if name in names}
+    exec(compile(_with_scopes(tree), "<kernel>", "exec"), module)
+    return module["kernel"]
+
+
+def _entry(symbol: str, inner: str) -> str:
+    """The C function around Numba's: a nonzero status, which no kernel gives, becomes -1."""
+    return f"""
+define i64 @{symbol}(ptr %addresses, ptr %block, i64 %lo, i64 %hi) {{
+  %result = alloca i64
+  %exception = alloca ptr
+  %status = call i32 @"{inner}"(ptr %result, ptr %exception, ptr %addresses, ptr %block, i64 %lo, i64 %hi)
+  %fine = icmp eq i32 %status, 0
+  %code = load i64, ptr %result
+  %answer = select i1 %fine, i64 %code, i64 -1
+  ret i64 %answer
+}}
+"""
+
+
+def kernel_ir(text: str, symbol: str) -> Any:
+    """The optimised LLVM module of a kernel, with one C function named `symbol`.
+
+    Raises KernelError, which holds the text, if the text is not in the kernel language.
+    """
+    try:
+        with global_compiler_lock:
+            return _kernel_ir(text, symbol)
+    except (NumbaError, KernelError, SyntaxError, RuntimeError, KeyError) as error:
+        raise KernelError(f"a kernel could not be compiled: {error}\n\n{text}") from error
+
+
+def _kernel_ir(text: str, symbol: str) -> Any:
+    typing_context, target_context = cpu_target.typing_context, cpu_target.target_context
+    function = _function(text)
+    typing_context.refresh()
+    target_context.refresh()
+    library = _KernelLibrary(target_context.codegen(), symbol)
+    arguments = (_WORDS, _WORDS, types.uint64, types.uint64)
+    result = compiler.compile_extra(
+        typing_context, target_context, function, arguments, types.int64, _flags(), {}, library=library
+    )
+    module = machinecode.parse(library.get_llvm_str() + _entry(symbol, result.fndesc.llvm_func_name))
+    used = [f.name for f in module.functions if f.is_declaration and f.name.startswith(_PREFIX)]
+    definitions = "".join(_definition(name) for name in used).replace("define internal", "define")
+    if used:
+        module.link_in(machinecode.parse(_declarations(definitions) + definitions))
+    machinecode.optimize(module, symbol)
+    return module
