@@ -77,7 +77,7 @@ def data_layout() -> str:
 
 
 def optimize(module: Any, entry: str) -> None:
-    """Run LLVM's O3 pipeline, vectorisers included, over a parsed module, in place; only `entry` stays visible."""
+    """Run LLVM's O3 pipeline, vectorisers included, over a module in place; only `entry` stays visible."""
     with _lock:
         machine = _target_machine()
         module.data_layout = str(machine.target_data)

@@ -315,7 +315,7 @@ class _Scopes(ast.NodeTransformer):
     def __init__(self, scopes: int) -> None:
         self._scopes = scopes
 
-    def visit_Call(self, node: ast.Call) -> ast.Call:  # noqa: N802 - the name is ast's
+    def visit_Call(self, node: ast.Call) -> ast.Call:
         self.generic_visit(node)
         if _makes_pointer(node):
             node.args.append(ast.copy_location(ast.Constant(self._scopes), node))

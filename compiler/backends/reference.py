@@ -1,0 +1,120 @@
+"""Runs a graph with each op's NumPy meaning: the backend "numpy", and the yardstick of the others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from graphjit.runtime.errors import GraphjitError, InvalidArgumentError, VerificationError
+
+from ..graph import Equation, Graph, Value
+from ..location import add_location, describe
+from ..tensortype import TensorType
+
+Array = np.ndarray[Any, Any]
+
+
+def run_reference(graph: Graph, arrays: Sequence[Array]) -> list[Array]:
+    """The graph's outputs for these inputs.
+
+    Args:
+      graph: any verified graph; sizes may be unknown.
+      arrays: one array for each input, of a type that the input accepts; they are only read.
+
+    Returns: one array for each output. None of them shares memory with an input, with another output
+      or with a constant of the graph.
+
+    Raises:
+      InvalidArgumentError: if the arrays do not fit the inputs.
+      GraphjitError: whatever an op raises, with the user's line.
+
+    >>> from graphjit.compiler.dump.text import parse_graph
+    >>> graph = parse_graph("f(%a: f32[2]) { %b = add(%a, %a) return %b }")
+    >>> run_reference(graph, [np.float32([1, 2])])
+    [array([2., 4.], dtype=float32)]
+    """
+    environment = _bind(graph, arrays)
+    dying = _last_uses(graph)
+    with np.errstate(all="ignore"):
+        for equation in graph.equations:
+            operands = [environment[value] for value in equation.operands]
+            environment.update(zip(equation.outputs, _run(equation, operands), strict=True))
+            for value in dying.get(equation, ()):
+                del environment[value]
+    return _owned([environment[value] for value in graph.outputs], arrays)
+
+
+def _bind(graph: Graph, arrays: Sequence[Array]) -> dict[Value, Array]:
+    if len(arrays) != len(graph.inputs):
+        raise InvalidArgumentError(f"{graph.name} has {len(graph.inputs)} inputs, but {len(arrays)} arrays were given")
+    for position, (value, array) in enumerate(zip(graph.inputs, arrays, strict=True)):
+        if not _fits(array, value.type):
+            name = f" %{value.name}" if value.name else ""
+            raise InvalidArgumentError(
+                f"{graph.name}: input {position}{name} must be {value.type}, but the array is {_shown(array)}"
+            )
+    return dict(zip(graph.inputs, arrays, strict=True))
+
+
+def _fits(array: Array, wanted: TensorType) -> bool:
+    return (
+        array.dtype == wanted.dtype.numpy
+        and array.ndim == wanted.rank
+        and all(size is None or size == found for size, found in zip(wanted.shape, array.shape, strict=True))
+    )
+
+
+def _shown(array: Array) -> str:
+    return f"{array.dtype}{list(array.shape)}"
+
+
+def _last_uses(graph: Graph) -> dict[Equation, list[Value]]:
+    """For each equation the values that nobody reads after it."""
+    last: dict[Value, Equation] = {}
+    for equation in graph.equations:
+        last.update((value, equation) for value in (*equation.operands, *equation.outputs))
+    for value in graph.outputs:
+        last.pop(value, None)
+    dying: dict[Equation, list[Value]] = {}
+    for value, equation in last.items():
+        dying.setdefault(equation, []).append(value)
+    return dying
+
+
+def _run(equation: Equation, operands: Sequence[Array]) -> list[Array]:
+    try:
+        results = equation.op.numpy(*operands, **equation.attributes)
+    except GraphjitError as error:
+        add_location(error, equation.location)
+        raise
+    except Exception as error:
+        error.add_note(f"while running {equation.op.name} at {describe(equation.location)}")
+        raise
+    found = [np.asarray(result) for result in (results if equation.op.several else (results,))]
+    _check(equation, found)
+    return found
+
+
+def _check(equation: Equation, found: Sequence[Array]) -> None:
+    wanted = [value.type for value in equation.outputs]
+    if len(found) == len(wanted) and all(map(_fits, found, wanted)):
+        return
+    raise VerificationError(
+        f"{equation.op.name} was inferred to make {', '.join(map(str, wanted)) or 'nothing'}, "
+        f"but made {', '.join(map(_shown, found)) or 'nothing'}, at {describe(equation.location)}"
+    )
+
+
+def _owned(outputs: Sequence[Array], inputs: Sequence[Array]) -> list[Array]:
+    """The outputs, copied where they share memory with an input, a constant or each other."""
+    owned: list[Array] = []
+    for output in outputs:
+        shares = not _owns_memory(output) or any(np.may_share_memory(output, other) for other in (*inputs, *owned))
+        owned.append(np.array(output, order="C") if shares else output)
+    return owned
+
+
+def _owns_memory(array: Array) -> bool:
+    return array.base is None and array.flags.writeable and array.flags.c_contiguous

@@ -1,0 +1,194 @@
+"""Memory for temporaries and results: kept, aligned, and used again.
+
+The first touch of fresh memory costs more than the arithmetic done in it, so an
+executable keeps an arena for its temporaries, and the memory of a large result
+returns to a pool when the last array on it dies. Everything here is safe under
+threads (single atomic operations, no locks: memory may return during a garbage
+collection) and in forked children (memory is private). Knows nothing of steps.
+"""
+
+from __future__ import annotations
+
+import math
+import mmap
+import os
+import weakref
+from collections import deque
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from graphjit.runtime.errors import ResourceExhaustedError
+
+ALIGNMENT: Final = 64
+HUGE_PAGE: Final = 2**21
+POOLED_FROM: Final = 2**18
+"""Results of fewer bytes come from NumPy's allocator, which is faster for them."""
+
+
+class Memory:
+    """A span of private memory, aligned to 64 bytes (to huge pages from 2 MiB on), zero at first."""
+
+    __slots__ = ("__weakref__", "address", "purpose", "size", "span")
+
+    def __init__(self, size: int, purpose: str) -> None:
+        """Map `size` bytes; raises ResourceExhaustedError if the computer has not that much."""
+        self.size = size
+        self.purpose = purpose
+        slack = HUGE_PAGE if size >= HUGE_PAGE else 0
+        try:
+            mapped = mmap.mmap(-1, max(size, 1) + slack)
+        except (OSError, ValueError, OverflowError) as error:
+            raise ResourceExhaustedError(f"{size:,} bytes of memory for {purpose}: {error}") from error
+        if slack and hasattr(mmap, "MADV_HUGEPAGE"):
+            _advise(mapped)
+        whole = np.frombuffer(mapped, np.uint8)
+        start = -address_of(whole) % (slack or ALIGNMENT)
+        self.span: npt.NDArray[np.uint8] = whole[start : start + size]
+        self.address = address_of(self.span)
+        _alive[id(self)] = self
+
+
+_alive: weakref.WeakValueDictionary[int, Memory] = weakref.WeakValueDictionary()
+
+
+def _advise(mapped: mmap.mmap) -> None:
+    """Ask for huge pages; a system that has none says so, and ordinary ones do."""
+    try:
+        mapped.madvise(mmap.MADV_HUGEPAGE)
+    except OSError:
+        return
+
+
+def address_of(array: npt.NDArray[Any]) -> int:
+    """The address of an array's first element."""
+    return int(array.__array_interface__["data"][0])
+
+
+class Arena:
+    """Memory for the temporaries of one run, and arrays over parts of it."""
+
+    def __init__(self, size: int) -> None:
+        """Provide `size` bytes."""
+        if size >= POOLED_FROM:
+            self._memory: Memory | None = Memory(size, "temporaries")
+            self._span = self._memory.span
+        else:
+            whole = np.zeros(size + ALIGNMENT, np.uint8)
+            self._memory = None
+            self._span = whole[-address_of(whole) % ALIGNMENT :][:size]
+        self.address = address_of(self._span) if size else 0
+
+    def array(self, offset: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+        """An array over the bytes from `offset` on."""
+        return np.ndarray(shape, dtype, self._span, offset)
+
+
+class _Lease(np.ndarray):  # type: ignore[type-arg]  # bytes, whatever stands in them
+    """The bytes under a result; when the last array on it dies, the memory goes back to its pool."""
+
+    _memory: Memory
+    _pool: OutputPool
+
+    def __del__(self) -> None:
+        if hasattr(self, "_pool"):
+            self._pool.take_back(self._memory)
+
+
+class OutputPool:
+    """Memory of results that died, by size, to be used for the next ones."""
+
+    def __init__(self, limit: int) -> None:
+        """At most `limit` bytes lie idle; what returns beyond that is freed."""
+        self.limit = limit
+        self._idle: dict[int, deque[Memory]] = {}
+
+    def allocate(self, shape: tuple[int, ...], dtype: np.dtype[Any], size: int) -> npt.NDArray[Any]:
+        """A C-contiguous array with anything in it, `size` bytes, aligned to 64 bytes."""
+        memory = self._memory(_rounded(size))
+        lease = _Lease(memory.size, np.uint8, memory.span)
+        lease._memory = memory
+        lease._pool = self
+        return np.ndarray(shape, dtype, lease)
+
+    def _memory(self, size: int) -> Memory:
+        stack = self._idle.get(size)
+        if stack is not None:
+            try:
+                return stack.pop()
+            except IndexError:
+                pass
+        return Memory(size, "results")
+
+    def take_back(self, memory: Memory) -> None:
+        """Keep the memory for the next result of its size, if the limit allows."""
+        if self.idle_bytes() + memory.size <= self.limit:
+            self._idle.setdefault(memory.size, deque()).append(memory)
+
+    def idle_bytes(self) -> int:
+        """How much lies idle."""
+        return sum(size * len(stack) for size, stack in list(self._idle.items()))
+
+    def clear(self) -> None:
+        """Free what lies idle."""
+        self._idle.clear()
+
+
+def _rounded(size: int) -> int:
+    """The size class of a size: up to the next eighth of a power of two, in whole pages."""
+    grain = max(1 << max(size.bit_length() - 4, 0), mmap.PAGESIZE)
+    return -(-size // grain) * grain
+
+
+def _default_limit() -> int:
+    """A quarter of the computer's memory, at most 2 GiB."""
+    if not hasattr(os, "sysconf") or "SC_PHYS_PAGES" not in os.sysconf_names:
+        return 2**30
+    return min(os.sysconf("SC_PHYS_PAGES") * mmap.PAGESIZE // 4, 2**31)
+
+
+_pool = OutputPool(_default_limit())
+
+
+def allocate_output(shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+    """An uninitialised C-contiguous array; a large one's memory is used again when its last array dies."""
+    exact = np.dtype(dtype)
+    size = math.prod(shape) * exact.itemsize
+    if size < POOLED_FROM:
+        return np.empty(shape, exact)
+    return _pool.allocate(shape, exact, size)
+
+
+@dataclass(frozen=True)
+class MemoryReport:
+    """Bytes of memory that graphjit holds."""
+
+    results_in_use: int
+    results_idle: int
+    results_idle_limit: int
+    temporaries: int
+
+    def __str__(self) -> str:
+        rows = (
+            ("results in use", self.results_in_use),
+            ("results idle, to be used again", self.results_idle),
+            ("limit of idle results", self.results_idle_limit),
+            ("temporaries of executables", self.temporaries),
+        )
+        return "\n".join(f"{what:32}{size / 2**20:12,.1f} MiB" for what, size in rows)
+
+
+def memory_report() -> MemoryReport:
+    """What is held now; small results and small temporaries are NumPy's and are not counted."""
+    alive = list(_alive.values())
+    results = sum(memory.size for memory in alive if memory.purpose == "results")
+    idle = _pool.idle_bytes()
+    temporaries = sum(memory.size for memory in alive if memory.purpose == "temporaries")
+    return MemoryReport(max(results - idle, 0), idle, _pool.limit, temporaries)
+
+
+def release_idle_memory() -> None:
+    """Give the memory that waits for the next results back to the system."""
+    _pool.clear()

@@ -1,0 +1,429 @@
+"""Runs a program: loads its kernels, lays its steps out as a table, and walks it for every call.
+
+All that can be known before a call is computed once. A call takes a frame (the
+slots' addresses and an arena) from a free list, so that calls may nest and run in
+many threads at once, and no lock is held while they do. Python is entered between
+native stretches only for NumPy steps, and about every 10 ms so that Ctrl-C
+answers. Knows nothing of ops or graphs: an error is handed, with the failing
+step's tag, to `explain`.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from graphjit.runtime import sequencer as walk
+from graphjit.runtime.blas import blas, wants_one_thread
+from graphjit.runtime.buffers import POOLED_FROM, Arena, address_of, allocate_output
+from graphjit.runtime.errors import GraphjitError, KernelError
+from graphjit.runtime.kernel_language import STATUS_WORDS
+from graphjit.runtime.kernelcache import Kernel, load_kernel
+from graphjit.runtime.program import CopyStep, GemmStep, KernelStep, NumpyStep, Program, Slot, Step
+
+Array: TypeAlias = npt.NDArray[Any]
+Explain: TypeAlias = Callable[[object, int, tuple[int, ...]], Exception]
+
+PIECE_COST: Final = 2**26
+"""Bytes that a native stretch may read and write before Python gets to answer signals: about 10 ms."""
+HOLDING_COST: Final = 2**16
+"""A program of less than this many bytes keeps the interpreter's lock: handing over would take longer."""
+_FLOPS_PER_BYTE: Final = 8
+"""What a matrix product does in the time in which a kernel reads a byte."""
+
+
+def _unexplained(tag: object, code: int, detail: tuple[int, ...]) -> Exception:
+    """The error of a kernel when nobody knows better."""
+    return KernelError(f"step {tag!r} failed with code {code}, detail {detail}")
+
+
+@dataclass(frozen=True)
+class StepTime:
+    """How long one step took, in seconds."""
+
+    label: str
+    tag: object
+    seconds: float
+
+
+class _Frame:
+    """What one run at a time needs: the slots' addresses, the status words, an arena, views for NumPy steps."""
+
+    __slots__ = ("_keep", "addresses", "arena", "pointer", "status", "values")
+
+    def __init__(self, plan: _Plan) -> None:
+        self.arena = Arena(plan.program.arena_bytes)
+        self.addresses = np.zeros(plan.slot_count, np.uint64)
+        self.status = np.zeros(STATUS_WORDS, np.int64)
+        self.addresses[0] = address_of(self.status)
+        self.values: list[Array | None] = [None] * plan.slot_count
+        for number, slot in plan.program.slots.items():
+            if slot.kind == "temporary" and not slot.dynamic:
+                self.addresses[number] = self.arena.address + slot.offset
+                if number in plan.viewed:
+                    self.values[number] = self.arena.array(slot.offset, slot.shape, slot.dtype)
+        for number, constant in plan.constants.items():
+            self.addresses[number] = address_of(constant)
+            self.values[number] = constant
+        words = (self.addresses, plan.table, plan.binding)
+        self._keep = np.array([*map(address_of, words), 0, 0], np.uint64)
+        self.pointer = address_of(self._keep)
+
+
+class _Plan:
+    """A program made ready: table, binding, constants, kernels."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = _with_own_outputs(program)
+        self.slot_count = 1 + max(self.program.slots, default=0)
+        self.kernels: list[Kernel] = []
+        self.constants = {n: _own_constant(array) for n, array in self.program.constants.items()}
+        self._blocks: list[Array] = []
+        self.viewed = {
+            number
+            for step in self.program.steps
+            if isinstance(step, NumpyStep)
+            for number in (*step.inputs, *step.outputs)
+        }
+        self.rows: list[tuple[int, ...]] = []
+        self.row_steps: list[int] = []
+        """The step that each row belongs to."""
+        self._lay_out()
+        self.table = _words(self.rows)
+        order = (*self.program.inputs, *self._fixed_outputs())
+        self.binding = _words([(len(self.program.inputs), len(order), *order)])
+
+    def _fixed_outputs(self) -> list[int]:
+        return [n for n in self.program.outputs if not self.program.slots[n].dynamic]
+
+    def _lay_out(self) -> None:
+        spent = 0
+        for number, step in enumerate(self.program.steps):
+            for row, cost in self._rows_of(step):
+                if spent and spent + cost > PIECE_COST:
+                    self._add((walk.PAUSE,), number)
+                    spent = 0
+                self._add(row, number)
+                spent = 0 if row[0] == walk.PAUSE else spent + cost
+        self._add((walk.END,), len(self.program.steps))
+
+    def _add(self, row: tuple[int, ...], step: int) -> None:
+        self.rows.append(row + (0,) * (walk.ROW_WORDS - len(row)))
+        self.row_steps.append(step)
+
+    def _rows_of(self, step: Step) -> list[tuple[tuple[int, ...], int]]:
+        """The rows of a step, each with its cost."""
+        if isinstance(step, KernelStep):
+            return self._kernel_rows(step)
+        if isinstance(step, GemmStep):
+            flops = 2 * step.m * step.n * step.k * step.batch
+            return [((walk.GEMM, self._block(_gemm_words(step))), flops // _FLOPS_PER_BYTE)]
+        if isinstance(step, CopyStep):
+            return [((walk.COPY, step.target, step.source, step.nbytes), 2 * step.nbytes)]
+        return [((walk.PAUSE,), 0)]
+
+    def _kernel_rows(self, step: KernelStep) -> list[tuple[tuple[int, ...], int]]:
+        kernel = load_kernel(step.kernel_text, step.name)
+        self.kernels.append(kernel)
+        block = self._block(step.block)
+        pieces = max(1, min(step.extent, math.ceil(step.cost / PIECE_COST)))
+        bounds = [step.extent * piece // pieces for piece in range(pieces + 1)]
+        return [
+            ((walk.KERNEL, kernel.address, block, low, high), step.cost // pieces)
+            for low, high in zip(bounds, bounds[1:], strict=False)
+        ]
+
+    def _block(self, words: Sequence[int]) -> int:
+        block = _words([tuple(words)])
+        self._blocks.append(block)
+        return address_of(block)
+
+    def cost(self) -> int:
+        """The bytes that a run without pauses reads and writes; a pause counts as a whole piece."""
+        return sum(
+            PIECE_COST if row[0] == walk.PAUSE else cost
+            for step in self.program.steps
+            for row, cost in self._costs(step)
+        )
+
+    def _costs(self, step: Step) -> list[tuple[tuple[int, ...], int]]:
+        if isinstance(step, KernelStep):
+            return [((walk.KERNEL,), step.cost or HOLDING_COST)]
+        return self._rows_of(step)
+
+
+def _words(rows: Sequence[tuple[int, ...]]) -> Array:
+    """Rows of whole numbers, negative ones in two's complement, as uint64 words."""
+    return np.array([[word & (2**64 - 1) for word in row] for row in rows], np.uint64)
+
+
+def _own_constant(array: Array) -> Array:
+    """A constant that nobody else writes to, as kernels can read it."""
+    if not array.flags.writeable and array.flags.c_contiguous and array.flags.aligned:
+        return array
+    own = np.array(array, order="C")
+    own.flags.writeable = False
+    return own
+
+
+def _with_own_outputs(program: Program) -> Program:
+    """The program with a slot of its own for each output: what is passed through or listed twice is copied."""
+    slots, steps, outputs = dict(program.slots), list(program.steps), []
+    for number in program.outputs:
+        slot = slots[number]
+        if slot.dynamic or (slot.kind == "output" and number not in outputs):
+            outputs.append(number)
+            continue
+        fresh = 1 + max(slots)
+        slots[fresh] = replace(slot, kind="output", offset=0)
+        steps.append(CopyStep(number, fresh, slot.nbytes, "copy to output"))
+        outputs.append(fresh)
+    return replace(program, slots=slots, steps=tuple(steps), outputs=tuple(outputs))
+
+
+def _gemm_words(step: GemmStep) -> list[int]:
+    """The block of a product; BLAS counts in columns, so it computes op(b)' @ op(a)' and the operands trade places."""
+    library = blas()
+    single = step.dtype == np.float32
+    lda = step.lda or (step.m if step.transpose_a else step.k)
+    ldb = step.ldb or (step.k if step.transpose_b else step.n)
+    number = np.array([step.alpha, step.beta], step.dtype).view(np.uint32 if single else np.uint64)
+    one_thread = library.set_threads and wants_one_thread(step.m, step.n, step.k)
+    words = {
+        "function": library.sgemm if single else library.dgemm,
+        "transpose_a": ord("T" if step.transpose_b else "N"),
+        "transpose_b": ord("T" if step.transpose_a else "N"),
+        "m": step.n,
+        "n": step.m,
+        "k": step.k,
+        "lda": max(1, ldb),
+        "ldb": max(1, lda),
+        "ldc": max(1, step.ldc or step.n),
+        "a": step.b,
+        "b": step.a,
+        "c": step.c,
+        "batch": step.batch,
+        "stride_a": step.batch_stride_b * step.dtype.itemsize,
+        "stride_b": step.batch_stride_a * step.dtype.itemsize,
+        "stride_c": step.batch_stride_c * step.dtype.itemsize,
+        "alpha": int(number[0]),
+        "beta": int(number[1]),
+        "get_threads": library.get_threads if one_thread else 0,
+        "set_threads": library.set_threads if one_thread else 0,
+    }
+    return [words[name] for name in walk.GEMM_WORDS]
+
+
+class Executable:
+    """A program, ready to run; safe to call from many threads at once."""
+
+    def __init__(self, program: Program, explain: Explain = _unexplained) -> None:
+        """Load or compile the kernels. `explain(tag, code, detail)` makes the exception for a failed kernel."""
+        self._plan = _Plan(program)
+        self._explain = explain
+        self._sequencer = walk.sequencer()
+        self._frames: deque[_Frame] = deque([_Frame(self._plan)])
+        short = self._plan.cost() < HOLDING_COST
+        self._start = self._sequencer.start_holding if short else self._sequencer.start
+        self._resume = self._sequencer.resume
+        slots = self._plan.program.slots
+        self._results = [_maker(slots[n]) for n in self._plan.program.outputs if not slots[n].dynamic]
+        self._binds = self._sequencer.binds
+
+    @property
+    def program(self) -> Program:
+        """The program, in which every output has a slot of its own."""
+        return self._plan.program
+
+    @property
+    def kernels(self) -> tuple[Kernel, ...]:
+        """One kernel for each kernel step, in order."""
+        return tuple(self._plan.kernels)
+
+    @property
+    def kernels_compiled(self) -> int:
+        """How many different kernels had to be compiled in this process."""
+        return sum(kernel.origin == "compiled" for kernel in set(self._plan.kernels))
+
+    @property
+    def kernels_loaded(self) -> int:
+        """How many different kernels came from the folder."""
+        return sum(kernel.origin == "loaded" for kernel in set(self._plan.kernels))
+
+    @property
+    def compile_ms(self) -> float:
+        """What compiling took, in milliseconds; 0 where all kernels were there."""
+        return sum(kernel.compile_ms for kernel in set(self._plan.kernels))
+
+    @property
+    def numpy_steps(self) -> int:
+        """How many steps return to Python."""
+        return sum(isinstance(step, NumpyStep) for step in self._plan.program.steps)
+
+    def run(self, arrays: Sequence[Array]) -> list[Array]:
+        """The outputs for these inputs, whose dtypes and shapes the caller has checked.
+
+        Inputs are never written, and no output shares memory with one. Raises what
+        `explain` makes of a kernel's error, and what a NumPy step raises.
+        """
+        try:
+            frame = self._frames.pop()
+        except IndexError:
+            frame = _Frame(self._plan)
+        try:
+            outputs = [make(*facts) for make, facts in self._results]
+            if self._binds:
+                answer = self._start((*arrays, *outputs), frame.pointer, 0)
+            else:
+                answer = self._bind(frame, arrays, outputs)
+            if answer:
+                return self._go_on(frame, arrays, outputs, answer)
+            return outputs
+        finally:
+            self._frames.append(frame)
+
+    def _bind(self, frame: _Frame, arrays: Sequence[Array], outputs: Sequence[Array]) -> int:
+        """Bind and run without reading NumPy's objects from native code."""
+        if not all(array.flags.c_contiguous and array.flags.aligned for array in arrays):
+            return walk.NOT_PLAIN
+        numbers = self._plan.binding[0, 2:]
+        for number, array in zip(numbers, (*arrays, *outputs), strict=True):
+            frame.addresses[number] = address_of(array)
+        return int(self._resume(None, frame.pointer, 0))
+
+    def _go_on(
+        self, frame: _Frame, arrays: Sequence[Array], outputs: list[Array], answer: int
+    ) -> list[Array]:
+        """Take care of whatever made the walk stop before its end, until it ends."""
+        if answer == walk.NOT_PLAIN:
+            plain = [np.require(array, requirements=["C", "A"]) for array in arrays]
+            return self._restart(frame, plain, outputs)
+        self._fill(frame, arrays, outputs)
+        try:
+            while answer:
+                if answer < 0:
+                    raise self._error(frame, -answer - 1)
+                self._numpy_step(frame, answer - 1)
+                answer = self._resume(None, frame.pointer, answer)
+            return self._collected(frame, outputs)
+        finally:
+            self._empty(frame)
+
+    def _restart(self, frame: _Frame, arrays: Sequence[Array], outputs: list[Array]) -> list[Array]:
+        if self._binds:
+            answer = self._start((*arrays, *outputs), frame.pointer, 0)
+        else:
+            answer = self._bind(frame, arrays, outputs)
+        return self._go_on(frame, arrays, outputs, answer) if answer else outputs
+
+    def _fill(self, frame: _Frame, arrays: Sequence[Array], outputs: Sequence[Array]) -> None:
+        """Make inputs and outputs known by slot, for NumPy steps."""
+        program = self._plan.program
+        for number, array in zip(program.inputs, arrays, strict=True):
+            frame.values[number] = array
+        fixed = iter(outputs)
+        for number in program.outputs:
+            if not program.slots[number].dynamic:
+                frame.values[number] = next(fixed)
+
+    def _empty(self, frame: _Frame) -> None:
+        """Let go of the arrays of this call."""
+        for number, slot in self._plan.program.slots.items():
+            if slot.dynamic or slot.kind in ("input", "output"):
+                frame.values[number] = None
+
+    def _error(self, frame: _Frame, row: int) -> Exception:
+        step = self._plan.program.steps[self._plan.row_steps[row]]
+        status = tuple(int(word) for word in frame.status)
+        return self._explain(step.tag, status[walk.CODE_WORD], status[: walk.CODE_WORD])
+
+    def _numpy_step(self, frame: _Frame, row: int) -> None:
+        """Run the NumPy step at a row; the other pauses are there for signals only."""
+        number = self._plan.row_steps[row]
+        step = self._plan.program.steps[number]
+        if not isinstance(step, NumpyStep):
+            return
+        results = step.function(*(_read_only(frame.values[n]) for n in step.inputs))
+        if len(results) != len(step.outputs):
+            raise GraphjitError(f"{step.label}: {len(results)} results for {len(step.outputs)} outputs")
+        for output, result in zip(step.outputs, results, strict=True):
+            self._put(frame, output, result, step.label)
+
+    def _put(self, frame: _Frame, number: int, result: Array, label: str) -> None:
+        slot = self._plan.program.slots[number]
+        array = np.asarray(result)
+        if array.dtype != slot.dtype or not (slot.dynamic or array.shape == slot.shape):
+            raise GraphjitError(
+                f"{label}: the result is {array.dtype}{list(array.shape)}, not {slot.dtype}{list(slot.shape)}"
+            )
+        if slot.dynamic:
+            plain = np.require(array, requirements=["C", "A"])
+            frame.values[number] = plain
+            frame.addresses[number] = address_of(plain)
+        else:
+            target = frame.values[number]
+            assert target is not None
+            np.copyto(target, array)
+
+    def _collected(self, frame: _Frame, outputs: Sequence[Array]) -> list[Array]:
+        """The outputs in order; a dynamic one is copied, since its function may have kept it."""
+        fixed = iter(outputs)
+        found = []
+        for number in self._plan.program.outputs:
+            if self._plan.program.slots[number].dynamic:
+                value = frame.values[number]
+                if value is None:
+                    raise GraphjitError(f"no step filled slot {number}")
+                found.append(np.array(value, order="C"))
+            else:
+                found.append(next(fixed))
+        return found
+
+    def profile(self, arrays: Sequence[Array]) -> list[StepTime]:
+        """Run once, step by step, and return how long each took."""
+        frame = _Frame(self._plan)
+        plain = [np.require(array, requirements=["C", "A"]) for array in arrays]
+        outputs = [make(*facts) for make, facts in self._results]
+        self._fill(frame, plain, outputs)
+        for number, array in zip(self._plan.binding[0, 2:], (*plain, *outputs), strict=True):
+            frame.addresses[number] = address_of(array)
+        return [self._timed(frame, number) for number in range(len(self._plan.program.steps))]
+
+    def _timed(self, frame: _Frame, number: int) -> StepTime:
+        step = self._plan.program.steps[number]
+        rows = [row for row, owner in enumerate(self._plan.row_steps) if owner == number]
+        seconds = 0.0
+        for row in rows:
+            single = np.array([self._plan.table[row], _words([(walk.END,) + (0,) * 7])[0]])
+            words = np.array([address_of(frame.addresses), address_of(single), 0, 0, 0], np.uint64)
+            start = time.perf_counter()
+            if self._plan.rows[row][0] == walk.PAUSE:
+                self._numpy_step(frame, row)
+                answer = 0
+            else:
+                answer = self._resume(None, address_of(words), 0)
+            seconds += time.perf_counter() - start
+            if answer < 0:
+                raise self._error(frame, row)
+        return StepTime(step.label, step.tag, seconds)
+
+
+def _maker(slot: Slot) -> tuple[Callable[..., Array], tuple[Any, ...]]:
+    """How to make the array of an output, with its arguments."""
+    facts = (slot.shape, slot.dtype)
+    return (np.empty if slot.nbytes < POOLED_FROM else allocate_output), facts
+
+
+def _read_only(array: Array | None) -> Array:
+    """A view through which nobody writes."""
+    assert array is not None
+    view = array.view()
+    view.flags.writeable = False
+    return view

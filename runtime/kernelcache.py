@@ -1,0 +1,234 @@
+"""Kernel text in, machine code out: compiled once per computer, shared within a process.
+
+A kernel's identity is its text without comments, together with everything that
+decides its machine code: processor, versions, and this package's own sources. So
+equal kernels are one, and users' lines in comments do not make them differ. Where
+the folder has the code, neither Numba nor LLVM's optimiser runs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import os
+import platform
+import re
+import sys
+import threading
+import time
+import weakref
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import llvmlite
+
+from graphjit.runtime import machinecode
+from graphjit.runtime.cachefolder import CacheFolder, default_folder
+from graphjit.runtime.errors import KernelError
+
+_DOCSTRING = re.compile(r'"""(.*?)"""', re.DOTALL)
+_PARTS = 2
+
+
+@dataclass(frozen=True)
+class _Made:
+    """Object code and compressed IR, and where they came from."""
+
+    parts: list[bytes]
+    origin: str
+    compile_ms: float
+
+
+class Kernel:
+    """Machine code of one kernel: an `int64 f(uint64* addresses, uint64* block, uint64 lo, uint64 hi)`."""
+
+    __slots__ = ("__weakref__", "_code", "_ir", "address", "compile_ms", "identity", "name", "origin", "text")
+
+    def __init__(self, text: str, name: str, identity: str, made: _Made) -> None:
+        """Load the machine code; `load_kernel` makes these."""
+        self.text = text
+        self.name = name
+        self.identity = identity
+        self.origin = made.origin
+        """`compiled` or `loaded` from the folder, by whoever asked first in this process."""
+        self.compile_ms = made.compile_ms
+        self._code = machinecode.LoadedCode(made.parts[0], symbol_of(identity))
+        self._ir = made.parts[1]
+        self.address = self._code.address
+
+    def __repr__(self) -> str:
+        return f"<Kernel {self.name} {self.identity[:12]}, {self.origin}>"
+
+    def llvm(self) -> str:
+        """The optimised LLVM IR."""
+        return zlib.decompress(self._ir).decode()
+
+    def assembly(self) -> str:
+        """The assembly text."""
+        return machinecode.assembly(self.llvm())
+
+
+@dataclass(frozen=True)
+class KernelCounters:
+    """How many kernels this process has compiled, loaded from the folder, and found in memory."""
+
+    compiled: int = 0
+    loaded: int = 0
+    shared: int = 0
+
+
+def normalized(text: str) -> str:
+    """The text without comments, docstrings and blank lines: what decides the machine code.
+
+    >>> normalized("x = 1  # a line of the user's\\n\\n# and another\\ny = 2\\n")
+    'x = 1\\ny = 2\\n'
+    """
+    bare = _DOCSTRING.sub("", text)
+    lines = (line.split("#", 1)[0].rstrip() for line in bare.splitlines())
+    return "".join(line + "\n" for line in lines if line)
+
+
+def symbol_of(identity: str) -> str:
+    """The name of the C function of a kernel."""
+    return f"kernel_{identity[:16]}"
+
+
+@lru_cache(maxsize=1)
+def _environment() -> str:
+    """All that decides the machine code of a text: processor, versions, this package's sources."""
+    here = machinecode.host()
+    facts = {
+        "graphjit": getattr(sys.modules.get("graphjit"), "__version__", ""),
+        "sources": _sources_digest(),
+        "numba": _numba_version_file(),
+        "llvmlite": llvmlite.__version__,
+        "llvm": here.llvm_version,
+        "python": [*sys.version_info[:3], platform.python_implementation()],
+        "cpu": [here.triple, here.cpu, here.features],
+    }
+    return json.dumps(facts, sort_keys=True)
+
+
+def _sources_digest() -> str:
+    """A digest of the modules that give a text its meaning, so that editing them makes kernels anew."""
+    folder = Path(__file__).parent
+    files = [folder / f"{name}.py" for name in ("kernel_language", "native", "machinecode")]
+    files += sorted((folder / "vmath").glob("*.py"))
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def _numba_version_file() -> str:
+    """Numba's version as its own file states it: importing Numba, or the metadata module, takes far longer."""
+    spec = importlib.util.find_spec("numba")
+    if spec is None or spec.origin is None:
+        raise KernelError("Numba is not installed")
+    return (Path(spec.origin).parent / "_version.py").read_text()
+
+
+def identity_of(text: str) -> str:
+    """The name of a kernel's text on this computer."""
+    return _digest(normalized(text), _environment())
+
+
+def _digest(*texts: str) -> str:
+    return hashlib.sha256("\0".join(texts).encode()).hexdigest()
+
+
+class KernelStore:
+    """The kernels of a process, over a folder."""
+
+    def __init__(self, folder: CacheFolder) -> None:
+        self._folder = folder
+        self._kernels: weakref.WeakValueDictionary[str, Kernel] = weakref.WeakValueDictionary()
+        self._lock = threading.RLock()
+        self.counters = KernelCounters()
+
+    def load(self, text: str, name: str, identity: str, compile_text: Callable[[str, str], Any]) -> Kernel:
+        """The code of a text: from memory, else from the folder, else by `compile_text(text, symbol)`."""
+        kernel = self._kernels.get(identity)
+        if kernel is not None:
+            self._count(shared=1)
+            return kernel
+        with self._lock:
+            kernel = self._kernels.get(identity)
+            if kernel is None:
+                kernel = self._from_folder(text, name, identity)
+            if kernel is None:
+                kernel = self._compiled(text, name, identity, compile_text)
+            self._kernels[identity] = kernel
+            return kernel
+
+    def _from_folder(self, text: str, name: str, identity: str) -> Kernel | None:
+        parts = self._folder.load(identity, _PARTS)
+        if parts is None:
+            return None
+        kernel = Kernel(text, name, identity, _Made(parts, "loaded", 0.0))
+        self._count(loaded=1)
+        return kernel
+
+    def _compiled(
+        self, text: str, name: str, identity: str, compile_text: Callable[[str, str], Any]
+    ) -> Kernel:
+        start = time.perf_counter()
+        module = compile_text(text, symbol_of(identity))
+        parts = [machinecode.object_code(module), zlib.compress(str(module).encode(), 6)]
+        made = _Made(parts, "compiled", 1e3 * (time.perf_counter() - start))
+        kernel = Kernel(text, name, identity, made)
+        self._folder.store(identity, parts, text)
+        self._count(compiled=1)
+        return kernel
+
+    def _count(self, compiled: int = 0, loaded: int = 0, shared: int = 0) -> None:
+        with self._lock:
+            now = self.counters
+            self.counters = KernelCounters(now.compiled + compiled, now.loaded + loaded, now.shared + shared)
+
+
+def _compile_kernel(text: str, symbol: str) -> Any:
+    """The optimised module of a kernel's text; this is where Numba is first imported."""
+    from graphjit.runtime import native
+
+    return native.kernel_ir(normalized(text), symbol)
+
+
+def _compile_ir(ir: str, symbol: str) -> Any:
+    """The optimised module of LLVM IR, whose function `entry` gets the symbol."""
+    module = machinecode.parse(ir.replace("@entry(", f"@{symbol}("))
+    machinecode.optimize(module, symbol)
+    return module
+
+
+@lru_cache(maxsize=1)
+def _store() -> KernelStore:
+    folder = default_folder()
+    return KernelStore(CacheFolder(folder / "kernels" if folder is not None else None))
+
+
+def load_kernel(text: str, name: str = "kernel") -> Kernel:
+    """The machine code of a kernel's text, ready to call; raises KernelError if it is not in the language.
+
+    Equal texts share one kernel while anybody holds it; `name` is for people.
+    """
+    return _store().load(text, name, identity_of(text), _compile_kernel)
+
+
+def load_ir(ir: str, name: str) -> Kernel:
+    """The machine code of the function `entry` of LLVM IR, kept in the folder as kernels are."""
+    return _store().load(ir, name, _digest(ir, _environment()), _compile_ir)
+
+
+def kernel_counters() -> KernelCounters:
+    """How many kernels this process has compiled, loaded and shared."""
+    return _store().counters
+
+
+# A forked child may have inherited locks that are held; it starts over, and the folder gives the kernels back.
+os.register_at_fork(after_in_child=_store.cache_clear)

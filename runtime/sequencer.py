@@ -1,0 +1,279 @@
+"""The native loop that walks a table of steps: kernels, matrix products and copies with no Python between.
+
+A table is rows of eight uint64 words, the first of which says what the row is:
+
+    END                               stop; the answer is 0
+    KERNEL   address, block, lo, hi   call a kernel; a nonzero code stops the walk
+    GEMM     block                    a matrix product, described by `GEMM_WORDS`
+    COPY     target, source, bytes    slots; they do not overlap
+    PAUSE                             stop; the answer is this row's number + 1
+
+A frame is five words: the addresses of the slots' addresses, of the table, of the
+binding, and two to spare. A binding says which slots the arrays of a call fill:
+the count of arrays to check, the count of arrays, then a slot for each.
+
+`run(objects, frame, first)` binds (unless `objects` is null), then walks from row
+`first` on. A kernel's code ends in the last status word, and the answer is
+-(row + 1). `NOT_PLAIN` means: an array was not C-contiguous or not aligned, and
+nothing was done. Knows nothing of programs.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from functools import lru_cache
+from typing import Any, Final
+
+import numpy as np
+
+from graphjit.runtime.buffers import address_of
+from graphjit.runtime.kernel_language import STATUS_WORDS
+from graphjit.runtime.kernelcache import load_ir
+
+END: Final = 0
+KERNEL: Final = 1
+GEMM: Final = 2
+COPY: Final = 3
+PAUSE: Final = 4
+ROW_WORDS: Final = 8
+NOT_PLAIN: Final = -(2**63)
+CODE_WORD: Final = STATUS_WORDS - 1
+
+GEMM_WORDS: Final = (
+    *("function", "transpose_a", "transpose_b", "m", "n", "k", "lda", "ldb", "ldc"),
+    *("a", "b", "c", "batch", "stride_a", "stride_b", "stride_c", "alpha", "beta"),
+    *("get_threads", "set_threads"),
+)
+"""The words of a product's block, in BLAS's column-major terms: slots a, b, c, strides in bytes,
+alpha and beta as bits, transposes as characters; the thread control where one thread is wanted, else 0."""
+
+# PyTupleObject's items and PyArrayObject's fields: the same since NumPy 1.7, and checked before the first use.
+_ITEMS: Final = tuple.__basicsize__
+_DATA: Final = object.__basicsize__
+_FLAGS: Final = object.__basicsize__ + 6 * 8
+_PLAIN: Final = 0x0101
+"""NPY_ARRAY_C_CONTIGUOUS and NPY_ARRAY_ALIGNED."""
+
+
+def _row_words(names: tuple[str, ...]) -> str:
+    """IR that loads the words 1, 2, ... of the current row."""
+    lines = []
+    for place, name in enumerate(names, 1):
+        lines.append(f"  %{name}.at = getelementptr i64, ptr %row, i64 {place}\n")
+        lines.append(f"  %{name} = load i64, ptr %{name}.at\n")
+    return "".join(lines)
+
+
+def _slot_address(slot: str) -> str:
+    return (
+        f"  %{slot}.place = getelementptr i64, ptr %addresses, i64 %{slot}\n"
+        f"  %{slot}.address = load i64, ptr %{slot}.place\n"
+    )
+
+
+def _gemm_ir() -> str:
+    """The function that runs one product, batched, on one thread where its block says so."""
+    places = "".join(
+        f"  %{name}.at = getelementptr i64, ptr %block, i64 {place}\n"
+        for place, name in enumerate(GEMM_WORDS)
+    )
+    loaded = ("function", "a", "b", "c", "batch", "stride_a", "stride_b", "stride_c")
+    loads = "".join(
+        f"  %{name} = load i64, ptr %{name}.at\n" for name in (*loaded, "get_threads", "set_threads")
+    )
+    moved = "".join(
+        f"  %{name}.offset = mul i64 %i, %stride_{name}\n"
+        f"  %{name}.moved = add i64 %{name}.address, %{name}.offset\n"
+        f"  %{name}.pointer = inttoptr i64 %{name}.moved to ptr\n"
+        for name in "abc"
+    )
+    return f"""
+@depth = internal global i64 0
+@threads_before = internal global i32 1
+
+define internal void @gemm(ptr %block, ptr %addresses) {{
+entry:
+{places}{loads}{_slot_address("a")}{_slot_address("b")}{_slot_address("c")}
+  %call = inttoptr i64 %function to ptr
+  %limited = icmp ne i64 %set_threads, 0
+  %get = inttoptr i64 %get_threads to ptr
+  %set = inttoptr i64 %set_threads to ptr
+  br i1 %limited, label %limit, label %loop_entry
+limit:
+  %outer = atomicrmw add ptr @depth, i64 1 seq_cst
+  %first = icmp eq i64 %outer, 0
+  br i1 %first, label %lower, label %loop_entry
+lower:
+  %before = call i32 %get()
+  store atomic i32 %before, ptr @threads_before seq_cst, align 4
+  %many = icmp sgt i32 %before, 1
+  br i1 %many, label %one, label %loop_entry
+one:
+  call void %set(i32 1)
+  br label %loop_entry
+loop_entry:
+  br label %loop
+loop:
+  %i = phi i64 [ 0, %loop_entry ], [ %next, %again ]
+  %more = icmp ult i64 %i, %batch
+  br i1 %more, label %again, label %done
+again:
+{moved}  call void %call(ptr %transpose_a.at, ptr %transpose_b.at, ptr %m.at, ptr %n.at, ptr %k.at,
+    ptr %alpha.at, ptr %a.pointer, ptr %lda.at, ptr %b.pointer, ptr %ldb.at,
+    ptr %beta.at, ptr %c.pointer, ptr %ldc.at, i64 1, i64 1)
+  %next = add i64 %i, 1
+  br label %loop
+done:
+  br i1 %limited, label %unlimit, label %return
+unlimit:
+  %inner = atomicrmw sub ptr @depth, i64 1 seq_cst
+  %last = icmp eq i64 %inner, 1
+  br i1 %last, label %restore, label %return
+restore:
+  %after = load atomic i32, ptr @threads_before seq_cst, align 4
+  %raise = icmp sgt i32 %after, 1
+  br i1 %raise, label %again_many, label %return
+again_many:
+  call void %set(i32 %after)
+  br label %return
+return:
+  ret void
+}}
+"""
+
+
+def _run_ir() -> str:
+    """The function that binds the arrays of a call and walks the table."""
+    return f"""
+declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
+
+define i64 @entry(ptr %objects, ptr %frame, i64 %first) {{
+entry:
+  %addresses.at = getelementptr i64, ptr %frame, i64 0
+  %addresses = load ptr, ptr %addresses.at
+  %table.at = getelementptr i64, ptr %frame, i64 1
+  %table = load ptr, ptr %table.at
+  %binding.at = getelementptr i64, ptr %frame, i64 2
+  %binding = load ptr, ptr %binding.at
+  %unbound = icmp eq ptr %objects, null
+  br i1 %unbound, label %start, label %bind
+bind:
+  %checked = load i64, ptr %binding
+  %count.at = getelementptr i64, ptr %binding, i64 1
+  %count = load i64, ptr %count.at
+  %slots = getelementptr i64, ptr %binding, i64 2
+  %items = getelementptr i8, ptr %objects, i64 {_ITEMS}
+  br label %each
+each:
+  %k = phi i64 [ 0, %bind ], [ %k_next, %bound ]
+  %left = icmp ult i64 %k, %count
+  br i1 %left, label %take, label %start
+take:
+  %item.at = getelementptr ptr, ptr %items, i64 %k
+  %item = load ptr, ptr %item.at
+  %flags.at = getelementptr i8, ptr %item, i64 {_FLAGS}
+  %flags = load i32, ptr %flags.at
+  %plain_bits = and i32 %flags, {_PLAIN}
+  %plain = icmp eq i32 %plain_bits, {_PLAIN}
+  %unchecked = icmp uge i64 %k, %checked
+  %good = or i1 %plain, %unchecked
+  br i1 %good, label %bound, label %not_plain
+bound:
+  %data.at = getelementptr i8, ptr %item, i64 {_DATA}
+  %data = load i64, ptr %data.at
+  %slot.at = getelementptr i64, ptr %slots, i64 %k
+  %slot = load i64, ptr %slot.at
+  %place = getelementptr i64, ptr %addresses, i64 %slot
+  store i64 %data, ptr %place
+  %k_next = add i64 %k, 1
+  br label %each
+not_plain:
+  ret i64 {NOT_PLAIN}
+
+start:
+  br label %walk
+walk:
+  %step = phi i64 [ %first, %start ], [ %after, %advance ]
+  %row = getelementptr [{ROW_WORDS} x i64], ptr %table, i64 %step
+  %kind = load i64, ptr %row
+{_row_words(("w1", "w2", "w3", "w4"))}  switch i64 %kind, label %pause [
+    i64 {END}, label %end
+    i64 {KERNEL}, label %kernel
+    i64 {GEMM}, label %product
+    i64 {COPY}, label %copy
+  ]
+kernel:
+  %function = inttoptr i64 %w1 to ptr
+  %block = inttoptr i64 %w2 to ptr
+  %code = call i64 %function(ptr %addresses, ptr %block, i64 %w3, i64 %w4)
+  %fine = icmp eq i64 %code, 0
+  br i1 %fine, label %advance, label %failed
+product:
+  %gemm_block = inttoptr i64 %w1 to ptr
+  call void @gemm(ptr %gemm_block, ptr %addresses)
+  br label %advance
+copy:
+{_slot_address("w1")}{_slot_address("w2")}  %target = inttoptr i64 %w1.address to ptr
+  %source = inttoptr i64 %w2.address to ptr
+  call void @llvm.memcpy.p0.p0.i64(ptr %target, ptr %source, i64 %w3, i1 false)
+  br label %advance
+advance:
+  %after = add i64 %step, 1
+  br label %walk
+failed:
+  %status = load ptr, ptr %addresses
+  %code.at = getelementptr i64, ptr %status, i64 {CODE_WORD}
+  store i64 %code, ptr %code.at
+  %negative = xor i64 %step, -1
+  ret i64 %negative
+pause:
+  %answer = add i64 %step, 1
+  ret i64 %answer
+end:
+  ret i64 0
+}}
+"""
+
+
+def sequencer_ir() -> str:
+    """The sequencer as LLVM IR."""
+    return _gemm_ir() + _run_ir()
+
+
+class Sequencer:
+    """The compiled sequencer and the ways to call it."""
+
+    def __init__(self) -> None:
+        """Compile it, or load it from the folder."""
+        self.code = load_ir(sequencer_ir(), "sequencer")
+        frame, row = ctypes.c_void_p, ctypes.c_uint64
+        self.start = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.py_object, frame, row)(self.code.address)
+        """`start(tuple of arrays, frame, 0)`: bind, then run; other Python threads run meanwhile."""
+        self.start_holding = ctypes.PYFUNCTYPE(ctypes.c_int64, ctypes.py_object, frame, row)(
+            self.code.address
+        )
+        """The same while other Python threads wait: for runs that are shorter than handing over."""
+        self.resume = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, frame, row)(self.code.address)
+        """`resume(None, frame, row)`: run on from a row."""
+        self.binds = _layout_is_known()
+        """Whether arrays may be handed over as a tuple; else their addresses are asked from Python."""
+
+
+@lru_cache(maxsize=1)
+def sequencer() -> Sequencer:
+    """This process's sequencer."""
+    return Sequencer()
+
+
+def _layout_is_known() -> bool:
+    """Whether a tuple of arrays can be read as `run` reads it, tried on arrays of known address and flags."""
+    array = np.zeros((3, 4))
+    samples: tuple[Any, ...] = (array, array.T, array[1:, 1:])
+    words = (ctypes.c_uint64 * len(samples)).from_address(id(samples) + _ITEMS)
+    if list(words) != [id(sample) for sample in samples]:
+        return False
+    return all(
+        ctypes.c_uint64.from_address(id(sample) + _DATA).value == address_of(sample)
+        and ctypes.c_int.from_address(id(sample) + _FLAGS).value == sample.flags.num
+        for sample in samples
+    )
