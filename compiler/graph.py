@@ -155,7 +155,7 @@ class Graph:
     def __str__(self) -> str:
         from .dump.text import format_graph
 
-        return format_graph(self)
+        return format_graph(self, shorten=True)
 
     __repr__ = __str__
 

@@ -48,7 +48,9 @@ def run_reference(graph: Graph, arrays: Sequence[Array]) -> list[Array]:
 
 def _bind(graph: Graph, arrays: Sequence[Array]) -> dict[Value, Array]:
     if len(arrays) != len(graph.inputs):
-        raise InvalidArgumentError(f"{graph.name} has {len(graph.inputs)} inputs, but {len(arrays)} arrays were given")
+        raise InvalidArgumentError(
+            f"{graph.name} has {len(graph.inputs)} inputs, but {len(arrays)} arrays were given"
+        )
     for position, (value, array) in enumerate(zip(graph.inputs, arrays, strict=True)):
         if not _fits(array, value.type):
             name = f" %{value.name}" if value.name else ""
@@ -109,10 +111,12 @@ def _check(equation: Equation, found: Sequence[Array]) -> None:
 
 def _owned(outputs: Sequence[Array], inputs: Sequence[Array]) -> list[Array]:
     """The outputs, copied where they share memory with an input, a constant or each other."""
+    taken = {id(array) for array in inputs}
     owned: list[Array] = []
     for output in outputs:
-        shares = not _owns_memory(output) or any(np.may_share_memory(output, other) for other in (*inputs, *owned))
-        owned.append(np.array(output, order="C") if shares else output)
+        keep = _owns_memory(output) and id(output) not in taken
+        taken.add(id(output))
+        owned.append(output if keep else np.array(output, order="C"))
     return owned
 
 
