@@ -13,8 +13,12 @@ from typing import Any, Final
 
 from graphjit.runtime.errors import UnimplementedError
 
-ONE_THREAD_BELOW: Final = 2**24
-"""Products of fewer multiplications (m * n * k) run on one thread: there a second one costs more than it does."""
+ONE_THREAD_BELOW: Final = 2**23
+"""Products of fewer multiplications (m * n * k) run on one thread.
+
+Alone on the computer a second thread takes a third off 2**21 and half off 2**25
+of them; beside another busy thread it makes 2**21 a hundred times slower.
+"""
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,7 @@ def blas() -> Blas:
 
 def _numpy_blas() -> Blas | None:
     """The library behind NumPy's linear algebra, whose symbols its extension module sees."""
-    from numpy.linalg import _umath_linalg  # type: ignore[attr-defined]
+    from numpy.linalg import _umath_linalg
 
     try:
         library = ctypes.CDLL(_umath_linalg.__file__)
@@ -48,10 +52,11 @@ def _numpy_blas() -> Blas | None:
     for prefix, suffix in (("scipy_", "64_"), ("", "64_"), ("", "")):
         addresses = [_address(library, f"{prefix}{name}_{suffix}") for name in ("sgemm", "dgemm")]
         if all(addresses):
-            threads = [
+            getter, setter = (
                 _address(library, f"{prefix}openblas_{verb}_num_threads{suffix}") for verb in ("get", "set")
-            ]
-            return Blas("numpy", *addresses, *(threads if all(threads) else (0, 0)))
+            )
+            threads = (getter, setter) if getter and setter else (0, 0)
+            return Blas("numpy", addresses[0], addresses[1], *threads)
     return None
 
 
@@ -73,7 +78,8 @@ def _scipy_blas() -> Blas | None:
     pointer_of = ctypes.pythonapi.PyCapsule_GetPointer
     pointer_of.restype, pointer_of.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
     capsules = [cython_blas.__pyx_capi__[name] for name in ("sgemm", "dgemm")]
-    return Blas("scipy", *(pointer_of(capsule, name_of(capsule)) for capsule in capsules), 0, 0)
+    sgemm, dgemm = (pointer_of(capsule, name_of(capsule)) for capsule in capsules)
+    return Blas("scipy", sgemm, dgemm, 0, 0)
 
 
 def wants_one_thread(m: int, n: int, k: int) -> bool:

@@ -86,7 +86,7 @@ class Arena:
         return np.ndarray(shape, dtype, self._span, offset)
 
 
-class _Lease(np.ndarray):  # type: ignore[type-arg]  # bytes, whatever stands in them
+class _Lease(np.ndarray):
     """The bytes under a result; when the last array on it dies, the memory goes back to its pool."""
 
     _memory: Memory

@@ -15,6 +15,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -54,7 +55,7 @@ class StepTime:
 
 
 class _Frame:
-    """What one run at a time needs: the slots' addresses, the status words, an arena, views for NumPy steps."""
+    """What one run at a time needs: the slots' addresses, status words, an arena, views for NumPy steps."""
 
     __slots__ = ("_keep", "addresses", "arena", "pointer", "status", "values")
 
@@ -137,7 +138,7 @@ class _Plan:
         bounds = [step.extent * piece // pieces for piece in range(pieces + 1)]
         return [
             ((walk.KERNEL, kernel.address, block, low, high), step.cost // pieces)
-            for low, high in zip(bounds, bounds[1:], strict=False)
+            for low, high in pairwise(bounds)
         ]
 
     def _block(self, words: Sequence[int]) -> int:
@@ -174,7 +175,7 @@ def _own_constant(array: Array) -> Array:
 
 
 def _with_own_outputs(program: Program) -> Program:
-    """The program with a slot of its own for each output: what is passed through or listed twice is copied."""
+    """The program with a slot for each output: what is passed through or listed twice is copied."""
     slots, steps, outputs = dict(program.slots), list(program.steps), []
     for number in program.outputs:
         slot = slots[number]
@@ -189,7 +190,7 @@ def _with_own_outputs(program: Program) -> Program:
 
 
 def _gemm_words(step: GemmStep) -> list[int]:
-    """The block of a product; BLAS counts in columns, so it computes op(b)' @ op(a)' and the operands trade places."""
+    """The block of a product: BLAS counts in columns, so the operands trade places (c' = op(b)' @ op(a)')."""
     library = blas()
     single = step.dtype == np.float32
     lda = step.lda or (step.m if step.transpose_a else step.k)
@@ -225,7 +226,7 @@ class Executable:
     """A program, ready to run; safe to call from many threads at once."""
 
     def __init__(self, program: Program, explain: Explain = _unexplained) -> None:
-        """Load or compile the kernels. `explain(tag, code, detail)` makes the exception for a failed kernel."""
+        """Load or compile the kernels; `explain(tag, code, detail)` makes the exception of a failed one."""
         self._plan = _Plan(program)
         self._explain = explain
         self._sequencer = walk.sequencer()

@@ -126,7 +126,7 @@ def _sources_digest() -> str:
 
 
 def _numba_version_file() -> str:
-    """Numba's version as its own file states it: importing Numba, or the metadata module, takes far longer."""
+    """Numba's version as its own file states it: importing Numba, or importlib.metadata, takes far longer."""
     spec = importlib.util.find_spec("numba")
     if spec is None or spec.origin is None:
         raise KernelError("Numba is not installed")
@@ -230,5 +230,6 @@ def kernel_counters() -> KernelCounters:
     return _store().counters
 
 
-# A forked child may have inherited locks that are held; it starts over, and the folder gives the kernels back.
-os.register_at_fork(after_in_child=_store.cache_clear)
+# A forked child may have inherited a lock that is held: it starts over, and the folder gives kernels back.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_store.cache_clear)

@@ -37,7 +37,8 @@ def _fresh_lock() -> None:
     _lock = threading.RLock()
 
 
-os.register_at_fork(after_in_child=_fresh_lock)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_fresh_lock)
 
 
 @dataclass(frozen=True)

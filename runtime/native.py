@@ -16,7 +16,8 @@ from functools import lru_cache
 from typing import Any
 
 from llvmlite import ir
-from numba.core import codegen, compiler, types
+from numba import types
+from numba.core import codegen, compiler
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.errors import NumbaError
 from numba.core.registry import cpu_target
@@ -196,7 +197,8 @@ def _word_maker(name: str, operands: int, condition: bool) -> Any:
     def typed3(context: Any, a: Any, b: Any, c: Any) -> Any:
         return _word_signature(name, condition, (a, b, c))
 
-    return intrinsic(_named({1: typed1, 2: typed2, 3: typed3}[operands], name))
+    typed: dict[int, Callable[..., Any]] = {1: typed1, 2: typed2, 3: typed3}
+    return intrinsic(_named(typed[operands], name))
 
 
 def _conversion_maker(target: str) -> Any:

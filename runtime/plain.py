@@ -25,8 +25,8 @@ class PlainPointer:
 
     def _element(self, index: Any) -> Any:
         place = self._address + int(index) * self._dtype.itemsize
-        memory = (ctypes.c_char * self._dtype.itemsize).from_address(place)
-        return np.frombuffer(memory, self._dtype)
+        memory: Any = (ctypes.c_char * self._dtype.itemsize).from_address(place)
+        return np.ndarray((1,), self._dtype, memory)
 
     def __getitem__(self, index: Any) -> Any:
         return self._element(index)[0]

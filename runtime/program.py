@@ -27,7 +27,7 @@ class Slot:
     offset: int = 0
     """Where a temporary lies in the arena, in bytes."""
     dynamic: bool = False
-    """Whether the shape is known only when the step that fills the slot has run; only NumPy steps fill such."""
+    """Whether the shape is known only when a NumPy step, which alone may, has filled the slot."""
 
     @property
     def nbytes(self) -> int:

@@ -47,7 +47,7 @@ GEMM_WORDS: Final = (
 """The words of a product's block, in BLAS's column-major terms: slots a, b, c, strides in bytes,
 alpha and beta as bits, transposes as characters; the thread control where one thread is wanted, else 0."""
 
-# PyTupleObject's items and PyArrayObject's fields: the same since NumPy 1.7, and checked before the first use.
+# PyTupleObject's items and PyArrayObject's fields: the same since NumPy 1.7, and checked before use.
 _ITEMS: Final = tuple.__basicsize__
 _DATA: Final = object.__basicsize__
 _FLAGS: Final = object.__basicsize__ + 6 * 8
