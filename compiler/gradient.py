@@ -101,10 +101,10 @@ def backward(recording: Recording, seeds: Iterable[tuple[Any, Any]]) -> Cotangen
 
 
 def _pull_back(record: Record, incoming: list[Any], recording: Recording, cotangents: Cotangents) -> None:
-    rules = _rules_of(record)
+    _require_rules(record)
     g, y = _joined(record, incoming)
     for position, operand in enumerate(record.operands):
-        rule = rules[position] if position < len(rules) else rules[-1]
+        rule = record.op.rule(position)
         if rule is None or not recording.is_tracked(operand):
             continue
         contribution = rule(g, y, *record.operands, **record.attributes)
@@ -115,16 +115,14 @@ def _pull_back(record: Record, incoming: list[Any], recording: Recording, cotang
         cotangents.add(operand, contribution)
 
 
-def _rules_of(record: Record) -> Sequence[Any]:
-    rules = record.op.gradient
-    if isinstance(rules, Differentiability):
+def _require_rules(record: Record) -> None:
+    if isinstance(record.op.gradient, Differentiability):
         error = GradientError(
             f"{record.op.name} has no gradient rule; put gj.stop_gradient around it, "
             "or give the rule with gj.custom_gradient"
         )
         add_location(error, user_location())
         raise error
-    return rules
 
 
 def _joined(record: Record, incoming: list[Any]) -> tuple[Any, Any]:

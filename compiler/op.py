@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 from typing import Any, Final
 
 from graphjit.runtime.errors import GraphjitError, NotFoundError
@@ -26,6 +27,7 @@ class Kind(StrEnum):
     VIEW = "view"  # the same elements, seen with other strides
     CONTRACTION = "contraction"  # a matrix product
     INDEXING = "indexing"  # elements picked or put by computed positions
+    JOIN = "join"  # whole operands put at fixed places of the result
     SOURCE = "source"  # makes values from attributes only
     COMPOSED = "composed"  # defined by other ops
     CALL = "call"  # runs as a NumPy step
@@ -41,7 +43,22 @@ class Differentiability(StrEnum):
 
 Infer = Callable[..., tuple[TensorType, ...]]
 Rule = Callable[..., Any]
-Gradient = Sequence[Rule | None] | Differentiability
+Gradient = Sequence[Rule | None] | Rule | Differentiability
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A box of a join's result, and the operand that is written there.
+
+    Element (i, j, ...) of the operand goes to `(starts[0] + i * steps[0], starts[1] + j * steps[1], ...)`;
+    the operand has shape `sizes`, or it is a scalar that fills the box. Pieces are written in
+    order: a later one overwrites. Together they cover the result.
+    """
+
+    operand: int
+    starts: tuple[int, ...]
+    sizes: tuple[int, ...]
+    steps: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -67,13 +84,15 @@ class Op:
         the op is a view.
       gradient: for each operand a rule `(g, y, *operands, **attributes) -> cotangent` written with
         public ops (g and y are tuples where the op has several outputs), or None for an operand
-        that gets no gradient.
+        that gets no gradient. An op of any number of operands has one rule for all of them, a function
+        `(position, g, y, *operands, **attributes)`.
       kernel: for elementwise ops the expression of one element, a text with `{0}`, `{1}` for the operands
         in the kernel language, or a function of (operand types, attributes) that returns such a text;
         for reductions a `ReductionKernel`,
         for views `(layout, type, **attributes) -> layout or None`; None: it runs as a NumPy step.
       kernel_check: an expression in the same form that is true where an element is an error
         (a zero divisor), and `error`, what is then said.
+      pieces: for joins, `(operand types, **attributes) -> list of Piece`, for static types.
       definition: for composed ops, the function in terms of public ops.
       fails: whether a run may raise, given operand types and attributes.
     """
@@ -86,6 +105,7 @@ class Op:
     kernel: Any = None
     kernel_check: Any = None
     error: str = ""
+    pieces: Callable[..., Sequence[Piece]] | None = None
     definition: Callable[..., Any] | None = None
     examples: tuple[Example, ...] = ()
     commutes: bool = False
@@ -114,6 +134,15 @@ class Op:
     def can_fail(self, types: tuple[TensorType, ...], attributes: Mapping[str, Any]) -> bool:
         """Whether running it on operands of these types may raise."""
         return self.fails(types, attributes) if callable(self.fails) else self.fails
+
+    def rule(self, position: int) -> Rule | None:
+        """The gradient rule of the operand at `position`, None where that operand gets no gradient."""
+        rules = self.gradient
+        if isinstance(rules, Differentiability):
+            return None
+        if callable(rules):
+            return partial(rules, position)
+        return rules[position] if position < len(rules) else rules[-1]
 
     def __repr__(self) -> str:
         return f"<Op {self.name}>"
