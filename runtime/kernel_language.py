@@ -421,7 +421,7 @@ def _rounded(exact: Any, dtype: Any) -> Any:
     try:
         guess = float(exact)
     except OverflowError:
-        return dtype(math.copysign(math.inf, exact))
+        return dtype(math.inf if exact > 0 else -math.inf)
     near = dtype(guess)
     if dtype is np.float64 or not np.isfinite(near):
         return near
@@ -564,13 +564,18 @@ def _float_to_integer_body(source: str, target: str) -> str:
 # --- Transcendental functions, whose native meaning is vmath's ---
 
 
-def _through_scipy(name: str) -> Callable[..., Any]:
-    def evaluate(operand: Any) -> Any:
-        from scipy import special
+def _erf(x: Any) -> Any:
+    return x.dtype.type(math.erf(x))
 
-        return operand.dtype.type(getattr(special, name)(operand))
 
-    return evaluate
+def _erfc(x: Any) -> Any:
+    return x.dtype.type(math.erfc(x))
+
+
+def _lgamma(x: Any) -> Any:
+    from scipy import special
+
+    return x.dtype.type(special.gammaln(x))
 
 
 def _sigmoid(x: Any) -> Any:
@@ -590,9 +595,9 @@ MATH: Final[dict[str, tuple[int, Callable[..., Any], str]]] = {
         ("asin", "arcsin"), ("acos", "arccos"), ("atan", "arctan"),
         ("asinh", "arcsinh"), ("acosh", "arccosh"), ("atanh", "arctanh"),
     )},
-    **{name: (1, _through_scipy(long), name) for name, long in (
-        ("erf", "erf"), ("erfc", "erfc"), ("lgamma", "gammaln"),
-    )},
+    "erf": (1, _erf, "erf"),
+    "erfc": (1, _erfc, "erfc"),
+    "lgamma": (1, _lgamma, "lgamma"),
     **{name: (2, getattr(np, long), name) for name, long in (
         ("pow", "power"), ("hypot", "hypot"), ("atan2", "arctan2"), ("nextafter", "nextafter"),
     )},
