@@ -1,0 +1,291 @@
+"""From a fused graph to a program: a slot for each buffer, a step for each equation, an arena for temporaries.
+
+A temporary's place in the arena is free again after the last step that reads it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from graphjit.runtime.errors import GraphjitError
+from graphjit.runtime.program import GemmStep, KernelStep, NumpyStep, Program, Slot, Step
+
+from .contraction import as_product, runs_in_blas
+from .emit import EmittedKernel, emit_kernel
+from .graph import Equation, Graph, Value
+from .kernel_facts import why_not_in_kernel
+from .layout import Layout
+from .location import add_location
+from .loopnest import Source, build_loopnest
+from .op import Kind
+from .ops.control import fused_op
+from .tensortype import element_count
+from .views import Place, find_places, is_computed
+
+_ALIGNMENT = 64
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedStep:
+    """What a step came from, for reports and for explaining its failures.
+
+    `why_numpy` says why it is a NumPy step; `kernel` is None for steps that are no kernels.
+    """
+
+    equation: Equation
+    kernel: EmittedKernel | None = None
+    why_numpy: str | None = None
+
+
+@dataclass
+class _Planner:
+    graph: Graph
+    places: dict[Value, Place]
+    numbers: dict[Value, int] = field(default_factory=dict)
+    slots: dict[int, Slot] = field(default_factory=dict)
+    constants: dict[int, np.ndarray[Any, Any]] = field(default_factory=dict)
+    steps: list[Step] = field(default_factory=list)
+    first: dict[int, int] = field(default_factory=dict)
+    last: dict[int, int] = field(default_factory=dict)
+
+    # --- slots ----------------------------------------------------------------------------------
+
+    def new_slot(self, value: Value, slot: Slot) -> int:
+        number = len(self.slots) + 1
+        self.numbers[value] = number
+        self.slots[number] = slot
+        self.first[number] = len(self.steps)
+        return number
+
+    def own_slot(self, value: Value) -> int:
+        """The slot of a result that has a buffer of its own."""
+        kind = "output" if value in self.graph.outputs else "temporary"
+        type = value.type
+        if type.is_static:
+            return self.new_slot(value, Slot(kind, type.dtype.numpy, type.sizes))  # type: ignore[arg-type]  # two literals
+        return self.new_slot(value, Slot(kind, type.dtype.numpy, dynamic=True))  # type: ignore[arg-type]  # two literals
+
+    def slot_of(self, value: Value) -> int:
+        """The slot in which the elements of a value lie, which the next step reads."""
+        place = self.places.get(value)
+        number = self.numbers[value if place is None else place.root]
+        self.last[number] = len(self.steps)
+        return number
+
+    # --- steps ----------------------------------------------------------------------------------
+
+    def plan(self) -> Program:
+        for value in self.graph.inputs:
+            self.new_slot(value, Slot("input", value.type.dtype.numpy, value.type.sizes))
+        for equation in self.graph.equations:
+            self.add(equation)
+        outputs = tuple(self.slot_of(value) for value in self.graph.outputs)
+        arena_bytes = self.lay_out_arena()
+        inputs = tuple(self.numbers[value] for value in self.graph.inputs)
+        return Program(self.slots, tuple(self.steps), inputs, outputs, arena_bytes, self.constants)
+
+    def add(self, equation: Equation) -> None:
+        if equation.op.kind is Kind.VIEW and equation.output in self.places:
+            return
+        if is_computed(equation):
+            return
+        if equation.op.name == "constant":
+            self.add_constant(equation)
+        elif equation.op is fused_op:
+            self.add_kernel(equation)
+        elif not self.add_product(equation):
+            self.add_numpy_step(equation)
+
+    def add_constant(self, equation: Equation) -> None:
+        array = equation.attributes["value"].array
+        number = self.new_slot(equation.output, Slot("constant", array.dtype, array.shape))
+        self.constants[number] = array
+
+    def add_kernel(self, equation: Equation) -> None:
+        inside: Graph = equation.attributes["graph"]
+        sources = [self.source(operand) for operand in equation.operands]
+        nest = build_loopnest(
+            inside,
+            equation.attributes["domain"],
+            equation.attributes["inner"],
+            equation.attributes["axes"],
+            sources,
+        )
+        kernel = emit_kernel(nest)
+        slots = {
+            value: self.slot_of(operand)
+            for value, operand, source in zip(inside.inputs, equation.operands, sources, strict=True)
+            if not source.computed
+        }
+        for value, output in zip(inside.outputs, equation.outputs, strict=True):
+            slots[value] = self.own_slot(output)
+        block = tuple(word.number if word.buffer is None else slots[word.buffer] for word in kernel.words)
+        self.steps.append(
+            KernelStep(
+                kernel.text,
+                inside.name,
+                tuple(number % (1 << 64) for number in block),
+                kernel.extent,
+                label=inside.name,
+                tag=PlannedStep(equation, kernel),
+                cost=_traffic(equation),
+            )
+        )
+
+    def source(self, operand: Value) -> Source:
+        place = self.places[operand]
+        return Source(place.layout, is_computed(self.graph.producers.get(place.root)))
+
+    def add_product(self, equation: Equation) -> bool:
+        if equation.op.kind is not Kind.CONTRACTION or not runs_in_blas(equation):
+            return False
+        a, b = equation.operands
+        product = as_product(equation, self.places[a], self.places[b])
+        if product is None:
+            return False
+        slots = self.slot_of(a), self.slot_of(b), self.own_slot(equation.output)
+        m, n, k = product.m, product.n, product.k
+        self.steps.append(
+            GemmStep(
+                *slots,
+                m,
+                n,
+                k,
+                equation.output.type.dtype.numpy,
+                transpose_a=product.a.transposed,
+                transpose_b=product.b.transposed,
+                batch=product.batch,
+                batch_stride_a=product.a.batch_distance,
+                batch_stride_b=product.b.batch_distance,
+                batch_stride_c=m * n,
+                lda=product.a.row_distance,
+                ldb=product.b.row_distance,
+                ldc=n,
+                label=equation.op.name,
+                tag=PlannedStep(equation),
+            )
+        )
+        return True
+
+    def add_numpy_step(self, equation: Equation) -> None:
+        places = [self.places.get(operand) for operand in equation.operands]
+        inputs = tuple(self.slot_of(operand) for operand in equation.operands)
+        outputs = tuple(self.own_slot(output) for output in equation.outputs)
+        self.steps.append(
+            NumpyStep(
+                _numpy_function(equation, places),
+                inputs,
+                outputs,
+                label=equation.op.name,
+                tag=PlannedStep(equation, why_numpy=why_not_in_kernel(equation)),
+            )
+        )
+
+    # --- memory ---------------------------------------------------------------------------------
+
+    def lay_out_arena(self) -> int:
+        """Give every temporary an offset such that those alive at the same time do not overlap."""
+        lives = [
+            (number, self.first[number], self.last.get(number, self.first[number]), _rounded(slot.nbytes))
+            for number, slot in self.slots.items()
+            if slot.kind == "temporary" and not slot.dynamic
+        ]
+        offsets = arena_offsets([(start, end, size) for _number, start, end, size in lives])
+        total = 0
+        for (number, _start, _end, size), offset in zip(lives, offsets, strict=True):
+            slot = self.slots[number]
+            self.slots[number] = Slot("temporary", slot.dtype, slot.shape, offset)
+            total = max(total, offset + size)
+        return total
+
+
+def _rounded(size: int) -> int:
+    return max(_ALIGNMENT, -(-size // _ALIGNMENT) * _ALIGNMENT)
+
+
+def arena_offsets(lives: Sequence[tuple[int, int, int]]) -> list[int]:
+    """Offsets for buffers of (first step, last step, size), the largest placed first, each as low as it fits.
+
+    >>> arena_offsets([(0, 1, 64), (1, 2, 64), (2, 3, 64)])
+    [0, 64, 0]
+    """
+    order = sorted(range(len(lives)), key=lambda index: (-lives[index][2], lives[index][0]))
+    offsets = [0] * len(lives)
+    placed: list[int] = []
+    for index in order:
+        start, end, size = lives[index]
+        beside = sorted(
+            (offsets[other], offsets[other] + lives[other][2])
+            for other in placed
+            if lives[other][0] <= end and start <= lives[other][1]
+        )
+        offset = 0
+        for low, high in beside:
+            if offset + size <= low:
+                break
+            offset = max(offset, high)
+        offsets[index] = offset
+        placed.append(index)
+    return offsets
+
+
+def _traffic(equation: Equation) -> int:
+    """About how many bytes a kernel reads and writes."""
+    loops = element_count(equation.attributes["domain"])
+    values = (*equation.operands, *equation.outputs)
+    return sum(min(loops, value.type.element_count) * value.type.dtype.size for value in values)
+
+
+def _numpy_function(
+    equation: Equation, places: Sequence[Place | None]
+) -> Callable[..., tuple[np.ndarray[Any, Any], ...]]:
+    """The equation as a function of the arrays of its operands' slots."""
+    op, attributes, several = equation.op, equation.attributes, equation.op.several
+    views = [_view_of_slot(value, place) for value, place in zip(equation.operands, places, strict=True)]
+    dtypes = [value.type.dtype.numpy for value in equation.outputs]
+
+    def step(*arrays: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], ...]:
+        operands = [array if view is None else view(array) for array, view in zip(arrays, views, strict=True)]
+        try:
+            with np.errstate(all="ignore"):
+                results = op.numpy(*operands, **attributes)
+        except GraphjitError as error:
+            add_location(error, equation.location)
+            raise
+        found = results if several else (results,)
+        return tuple(np.asarray(result, dtype) for result, dtype in zip(found, dtypes, strict=True))
+
+    return step
+
+
+def _view_of_slot(value: Value, place: Place | None) -> Callable[[np.ndarray[Any, Any]], np.ndarray[Any, Any]] | None:
+    """How to see a value in the array of its slot; None where it is that array."""
+    if place is None or place.root is value:
+        return None
+    shape = value.type.sizes
+    layout: Layout = place.layout
+    size = value.type.dtype.size
+    strides = tuple(stride * size for stride in layout.strides)
+
+    def view(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        return np.ndarray(shape, array.dtype, array, layout.offset * size, strides)
+
+    return view
+
+
+def plan(graph: Graph) -> Program:
+    """The program that runs a fused graph whose inputs have static shapes."""
+    return _Planner(graph, find_places(graph)).plan()
+
+
+def planned_steps(program: Program) -> Mapping[int, PlannedStep]:
+    """What each step came from, by its number."""
+    found: dict[int, PlannedStep] = {}
+    for number, step in enumerate(program.steps):
+        if isinstance(step.tag, PlannedStep):
+            found[number] = step.tag
+    return found
