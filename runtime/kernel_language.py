@@ -26,6 +26,7 @@ This module knows neither Numba nor llvmlite, so that reading a kernel costs not
 from __future__ import annotations
 
 import math
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -128,9 +129,7 @@ _IS_NAN: Final = "  %r = fcmp uno {T} %a, %a\n  ret i1 %r\n"
 _IS_INFINITE: Final = (
     "  %m = call {T} @llvm.fabs.{S}({T} %a)\n  %r = fcmp oeq {T} %m, 0x7FF0000000000000\n  ret i1 %r\n"
 )
-_IS_FINITE: Final = (
-    "  %m = call {T} @llvm.fabs.{S}({T} %a)\n  %r = fcmp one {T} %m, 0x7FF0000000000000\n  ret i1 %r\n"
-)
+_IS_FINITE: Final = "  %m = call {T} @llvm.fabs.{S}({T} %a)\n  %r = fcmp one {T} %m, 0x7FF0000000000000\n  ret i1 %r\n"
 _SIGN_BIT: Final = "  %bits = bitcast {T} %a to i{bits}\n  %r = icmp slt i{bits} %bits, 0\n  ret i1 %r\n"
 
 _SHIFT: Final = """\
@@ -159,29 +158,62 @@ _SAFE_SIGNED: Final = """\
   %by = select i1 %special, {T} 1, {T} %b
   %negated = sub {T} 0, %a
 """
-_DIVIDE_UNSIGNED: Final = (
-    _SAFE_UNSIGNED + "  %q = udiv {T} %a, %by\n  %r = select i1 %none, {T} 0, {T} %q\n  ret {T} %r\n"
-)
+# No processor divides whole vectors of integers. A quotient of floats with more than twice the digits,
+# truncated, is the exact one: a/b is at least 1/b away from the next integer, and rounding moves it less.
+_WIDE_FLOATS: Final = {8: "float", 16: "float", 32: "double"}
+
+
+def _quotient(bits: int, sign: str) -> str:
+    """IR for `%q`, the truncated quotient of %a and %by; `sign` is s or u."""
+    wide = _WIDE_FLOATS.get(bits)
+    if wide is None:
+        return f"  %q = {sign}div i{bits} %a, %by\n"
+    return f"""\
+  %a.wide = {sign}itofp i{bits} %a to {wide}
+  %by.wide = {sign}itofp i{bits} %by to {wide}
+  %q.wide = fdiv {wide} %a.wide, %by.wide
+  %q = fpto{sign}i {wide} %q.wide to i{bits}
+"""
+
+
+def _remainder(bits: int, sign: str) -> str:
+    """IR for `%m`, the remainder of %a and %by with the sign of %a."""
+    if bits not in _WIDE_FLOATS:
+        return f"  %m = {sign}rem i{bits} %a, %by\n"
+    return f"  %back = mul i{bits} %q, %by\n  %m = sub i{bits} %a, %back\n"
+
+
+def _division(signed: str, unsigned: str) -> dict[str, str]:
+    """Bodies by dtype, with `QUOTIENT` and `REMAINDER` replaced by the IR for them."""
+    bodies = {}
+    for bits in (8, 16, 32, 64):
+        for dtype, sign, body in ((f"int{bits}", "s", signed), (f"uint{bits}", "u", unsigned)):
+            quotient, remainder = _quotient(bits, sign), _remainder(bits, sign)
+            bodies[dtype] = body.replace("QUOTIENT\n", quotient).replace("REMAINDER\n", remainder)
+    return bodies
+
+
+_DIVIDE_UNSIGNED: Final = _SAFE_UNSIGNED + "QUOTIENT\n  %r = select i1 %none, {T} 0, {T} %q\n  ret {T} %r\n"
 _REMAINDER_UNSIGNED: Final = (
-    _SAFE_UNSIGNED + "  %m = urem {T} %a, %by\n  %r = select i1 %none, {T} 0, {T} %m\n  ret {T} %r\n"
+    _SAFE_UNSIGNED + "QUOTIENT\nREMAINDER\n  %r = select i1 %none, {T} 0, {T} %m\n  ret {T} %r\n"
 )
 _TRUNCATED_QUOTIENT: Final = (
     _SAFE_SIGNED
     + """\
-  %q = sdiv {T} %a, %by
+QUOTIENT
   %wrapped = select i1 %opposite, {T} %negated, {T} %q
   %r = select i1 %none, {T} 0, {T} %wrapped
   ret {T} %r
 """
 )
 _TRUNCATED_REMAINDER: Final = (
-    _SAFE_SIGNED + "  %m = srem {T} %a, %by\n  %r = select i1 %special, {T} 0, {T} %m\n  ret {T} %r\n"
+    _SAFE_SIGNED + "QUOTIENT\nREMAINDER\n  %r = select i1 %special, {T} 0, {T} %m\n  ret {T} %r\n"
 )
 _FLOOR_QUOTIENT: Final = (
     _SAFE_SIGNED
     + """\
-  %q = sdiv {T} %a, %by
-  %m = srem {T} %a, %by
+QUOTIENT
+REMAINDER
   %signs = xor {T} %a, %by
   %differ = icmp slt {T} %signs, 0
   %left = icmp ne {T} %m, 0
@@ -196,7 +228,8 @@ _FLOOR_QUOTIENT: Final = (
 _FLOOR_REMAINDER: Final = (
     _SAFE_SIGNED
     + """\
-  %m = srem {T} %a, %by
+QUOTIENT
+REMAINDER
   %signs = xor {T} %m, %by
   %differ = icmp slt {T} %signs, 0
   %left = icmp ne {T} %m, 0
@@ -329,9 +362,7 @@ def _integer(value: Any, like: Any) -> Any:
     """A Python int wrapped into the dtype of a NumPy integer."""
     dtype = np.asarray(like).dtype
     wrapped = value & (2 ** (8 * dtype.itemsize) - 1)
-    return np.frombuffer(wrapped.to_bytes(8, "little")[: dtype.itemsize], dtype.newbyteorder("<"))[0].astype(
-        dtype
-    )
+    return np.frombuffer(wrapped.to_bytes(8, "little")[: dtype.itemsize], dtype.newbyteorder("<"))[0].astype(dtype)
 
 
 def _is_float(value: Any) -> bool:
@@ -486,18 +517,18 @@ WORDS: Final[dict[str, Word]] = {
              condition=True),
         Word("logical_not", 1, np.logical_not, {"bool": "  %r = xor i1 %a, true\n  ret i1 %r\n"}),
         Word("floordiv", 2, _floordiv, {
-            "float": _FLOAT_FLOORDIV, "signed": _FLOOR_QUOTIENT, "unsigned": _DIVIDE_UNSIGNED,
+            "float": _FLOAT_FLOORDIV, **_division(_FLOOR_QUOTIENT, _DIVIDE_UNSIGNED),
         }),
         Word("floormod", 2, _floormod, {
-            "float": _FLOAT_FLOORMOD, "signed": _FLOOR_REMAINDER, "unsigned": _REMAINDER_UNSIGNED,
+            "float": _FLOAT_FLOORMOD, **_division(_FLOOR_REMAINDER, _REMAINDER_UNSIGNED),
         }),
         Word("truncdiv", 2, _truncdiv, {
             "float": "  %q = fdiv {T} %a, %b\n  %r = call {T} @llvm.trunc.{S}({T} %q)\n  ret {T} %r\n",
-            "signed": _TRUNCATED_QUOTIENT, "unsigned": _DIVIDE_UNSIGNED,
+            **_division(_TRUNCATED_QUOTIENT, _DIVIDE_UNSIGNED),
         }),
         Word("truncmod", 2, _truncmod, {
             "float": "  %r = frem {T} %a, %b\n  ret {T} %r\n",
-            "signed": _TRUNCATED_REMAINDER, "unsigned": _REMAINDER_UNSIGNED,
+            **_division(_TRUNCATED_REMAINDER, _REMAINDER_UNSIGNED),
         }),
         Word("integer_power", 2, _power, {"signed": _POWER_SIGNED, "unsigned": _POWER_UNSIGNED}),
         Word("shift_left", 2, _shift_left, _both(_SHIFT.format(op="shl"))),
@@ -544,21 +575,44 @@ def conversion_body(source: str, target: str) -> str:
 
 
 def _float_to_integer_body(source: str, target: str) -> str:
+    """As `convert` says. LLVM's own saturating conversions are not used: on x86 they are not vectorised."""
     here, there = LLVM_TYPES[source], LLVM_TYPES[target]
-    suffix = f"f{bits_of(source)}"
     if target == "uint64":
         return f"""\
-  %low = call i64 @llvm.fptosi.sat.i64.{suffix}({here} %a)
-  %high = call i64 @llvm.fptoui.sat.i64.{suffix}({here} %a)
-  %negative = fcmp olt {here} %a, 0.0
-  %r = select i1 %negative, i64 %low, i64 %high
+{_inside(here, "u", 64, "0.0", 2.0**64)}  %high = fptoui {here} %u.safe to i64
+{_inside(here, "s", 64, _exact(-(2.0**63)), 2.0**63)}  %low = fptosi {here} %s.safe to i64
+  %s.filled = select i1 %s.under, i64 {-(2**63)}, i64 %low
+  %u.filled = select i1 %u.over, i64 -1, i64 %high
+  %r = select i1 %u.under, i64 %s.filled, i64 %u.filled
   ret i64 %r
 """
     wide = {"uint32": 64}.get(target, max(32, bits_of(target)))
-    convert_it = f"  %w = call i{wide} @llvm.fptosi.sat.i{wide}.{suffix}({here} %a)\n"
+    limit = 2.0 ** (wide - 1)
+    body = f"""\
+{_inside(here, "s", wide, _exact(-limit), limit)}  %whole = fptosi {here} %s.safe to i{wide}
+  %lower = select i1 %s.under, i{wide} {-int(limit)}, i{wide} %whole
+  %w = select i1 %s.over, i{wide} {int(limit) - 1}, i{wide} %lower
+"""
     if wide == bits_of(target):
-        return convert_it + f"  ret {there} %w\n"
-    return convert_it + f"  %r = trunc i{wide} %w to {there}\n  ret {there} %r\n"
+        return body + f"  ret {there} %w\n"
+    return body + f"  %r = trunc i{wide} %w to {there}\n  ret {there} %r\n"
+
+
+def _inside(kind: str, name: str, width: int, low: str, high: float) -> str:
+    """IR for `%NAME.under`, `%NAME.over`, and `%NAME.safe`, which is 0 where %a is beyond them or NaN."""
+    return f"""\
+  %{name}.under = fcmp olt {kind} %a, {low}
+  %{name}.over = fcmp oge {kind} %a, {_exact(high)}
+  %{name}.at_least = fcmp oge {kind} %a, {low}
+  %{name}.below = fcmp olt {kind} %a, {_exact(high)}
+  %{name}.in = and i1 %{name}.at_least, %{name}.below
+  %{name}.safe = select i1 %{name}.in, {kind} %a, {kind} 0.0
+"""
+
+
+def _exact(value: float) -> str:
+    """A float as LLVM writes it without rounding."""
+    return "0x" + struct.pack(">d", value).hex().upper()
 
 
 # --- Transcendental functions, whose native meaning is vmath's ---
