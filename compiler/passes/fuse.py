@@ -333,7 +333,7 @@ def _with_own_values(graph: Graph) -> Graph:
         renamed.update(zip(equation.outputs, outputs, strict=True))
         operands = tuple(renamed[operand] for operand in equation.operands)
         equations.append(Equation(equation.op, operands, equation.attributes, outputs, equation.location))
-    return Graph(graph.name, inputs, tuple(equations), tuple(renamed[value] for value in graph.outputs)), renamed
+    return Graph(graph.name, inputs, tuple(equations), tuple(renamed[value] for value in graph.outputs))
 
 
 def _name(members: list[Equation]) -> str:
