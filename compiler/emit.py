@@ -270,7 +270,7 @@ class _Emitter:
         checks = [
             equation
             for equation in nest.graph.equations
-            if equation.op.kernel_check is not None
+            if _check_text(equation) is not None
             and not nest.is_per_row(equation.output)
             and nest.level[equation.output] == level
         ]
@@ -377,8 +377,9 @@ class _Emitter:
             names[value] = names[equation.operands[0]]
             return
         operands = [names[operand] for operand in equation.operands]
-        if equation.op.kernel_check is not None:
-            self._check(equation, operands)
+        check = _check_text(equation)
+        if check is not None:
+            self._check(equation, check, operands)
         name = names[value] = self._new_name()
         if equation.op.kind is Kind.REDUCTION:
             expression = self._combined(equation, self._initial(equation), operands[0])
@@ -386,8 +387,8 @@ class _Emitter:
             expression = _filled(equation.op.kernel, equation, operands)
         self._line(f"{name} = {dtype_name(value.type.dtype)}({expression})", _comment(equation))
 
-    def _check(self, equation: Equation, operands: Sequence[str]) -> None:
-        condition = _filled(equation.op.kernel_check, equation, operands)
+    def _check(self, equation: Equation, check: str, operands: Sequence[str]) -> None:
+        condition = _filled(check, equation, operands)
         if equation not in self.checks:
             self.checks.append(equation)
         self._line(f"if {condition}:")
@@ -434,6 +435,10 @@ def _number(text: str) -> Any:
         return int(text)
     except ValueError:
         return float(text)
+
+
+def _check_text(equation: Equation) -> str | None:
+    return equation.op.check_text(equation.operand_types, equation.attributes)
 
 
 def _filled(template: Any, equation: Equation, operands: Sequence[str]) -> str:

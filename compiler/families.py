@@ -90,7 +90,7 @@ def _named(function: Any, name: str, doc: str, module: str, op: Op) -> Any:
     return function
 
 
-def _declare_elementwise(
+def elementwise(
     name: str,
     count: int,
     numpy: Callable[..., Any],
@@ -102,6 +102,12 @@ def _declare_elementwise(
     domain: tuple[float, float],
     facts: Mapping[str, Any],
 ) -> Op:
+    """Declare an elementwise op of `count` operands of one dtype; the public function is the caller's.
+
+    `facts` are further facets of the op; `examples` among them come on top of the family's own.
+    """
+    more = dict(facts)
+    examples = (*elementwise_examples(count, dtypes, domain), *more.pop("examples", ()))
     op = Op(
         name=name,
         kind=Kind.ELEMENTWISE,
@@ -109,11 +115,11 @@ def _declare_elementwise(
         numpy=numpy,
         kernel=kernel,
         gradient=gradient,
-        examples=elementwise_examples(count, dtypes, domain),
+        examples=examples,
         dtypes=dtypes,
         domain=domain,
         doc=doc,
-        **facts,
+        **more,
     )
     return declare(op)
 
@@ -131,7 +137,7 @@ def unary(
     **facts: Any,
 ) -> UnaryFunction:
     """Declare an elementwise op of one operand; returns its public function."""
-    op = _declare_elementwise(name, 1, numpy, kernel, gradient, doc, dtypes, result, domain, facts)
+    op = elementwise(name, 1, numpy, kernel, gradient, doc, dtypes, result, domain, facts)
 
     def function(x: Any, name: str | None = None) -> Any:
         return apply(op, as_operand(x))
@@ -153,7 +159,7 @@ def binary(
     **facts: Any,
 ) -> BinaryFunction:
     """Declare an elementwise op of two operands; returns its public function."""
-    op = _declare_elementwise(name, 2, numpy, kernel, gradient, doc, dtypes, result, domain, facts)
+    op = elementwise(name, 2, numpy, kernel, gradient, doc, dtypes, result, domain, facts)
 
     def function(x: Any, y: Any, name: str | None = None) -> Any:
         return apply(op, *as_operands(x, y))

@@ -91,7 +91,8 @@ class Op:
         for reductions a `ReductionKernel`,
         for views `(layout, type, **attributes) -> layout or None`; None: it runs as a NumPy step.
       kernel_check: an expression in the same form that is true where an element is an error
-        (a zero divisor), and `error`, what is then said.
+        (a zero divisor), and `error`, what is then said; as a function it may return None for
+        operands with which no element can be one.
       pieces: for joins, `(operand types, **attributes) -> list of Piece`, for static types.
       definition: for composed ops, the function in terms of public ops.
       fails: whether a run may raise, given operand types and attributes.
@@ -134,6 +135,12 @@ class Op:
     def can_fail(self, types: tuple[TensorType, ...], attributes: Mapping[str, Any]) -> bool:
         """Whether running it on operands of these types may raise."""
         return self.fails(types, attributes) if callable(self.fails) else self.fails
+
+    def check_text(self, types: tuple[TensorType, ...], attributes: Mapping[str, Any]) -> str | None:
+        """The kernel expression that is true where an element is an error; None where none can be."""
+        check = self.kernel_check
+        text: str | None = check(types, attributes) if callable(check) else check
+        return text
 
     def rule(self, position: int) -> Rule | None:
         """The gradient rule of the operand at `position`, None where that operand gets no gradient."""
