@@ -1,8 +1,7 @@
-"""Shaping ops: the same elements under another shape; most are views.
+"""Shaping ops: the same elements with other axes; all of them are views.
 
-Where a size is only known when the graph runs, an op "like" another operand, or
-with the shape as an operand, is written instead; it becomes the static op as soon
-as the sizes are known.
+Where a size is only known when the graph runs, an op with the shape as an operand is
+written instead; it becomes the static op as soon as the sizes are known.
 """
 
 from __future__ import annotations
@@ -12,23 +11,21 @@ from typing import Any
 
 import numpy as np
 
-from graphjit.runtime.errors import InvalidArgumentError, ShapeError
+from graphjit.runtime.errors import ShapeError, UnimplementedError
 
-from ..dispatch import apply, current_interpreter
+from ..dispatch import apply
 from ..layout import Layout, contiguous
 from ..op import Differentiability, Example, Kind, Op, declare
-from ..operand import PUBLIC, Operand, as_operand, public, require_kind
+from ..operand import Operand, as_operand, public
 from ..tensortype import (
-    DType,
     Shape,
+    TensorShape,
     TensorType,
-    as_dtype,
-    broadcast_shapes,
     element_count,
-    int32,
+    normalize_axes,
     normalize_axis,
 )
-from ..writer import static_value
+from .sizes import length_of_shape, shape_of, static_shape, when_known
 
 # --- the same elements ------------------------------------------------------------------------
 
@@ -68,7 +65,7 @@ stop_gradient_op = declare(
 )
 
 
-@public()
+@public(numpy=np.copy)
 def identity(input: Any, name: str | None = None) -> Any:
     """A tensor equal to the input that is another value to differentiate by."""
     return apply(identity_op, as_operand(input))
@@ -86,6 +83,56 @@ def stop_gradient(input: Any, name: str | None = None) -> Any:
     gj.Tensor(3.0, shape=(), dtype=float32)
     """
     return apply(stop_gradient_op, as_operand(input))
+
+
+def _ensured_shape(type: TensorType, shape: Shape) -> Shape:
+    """The operand's shape, with unknown sizes filled in from the asked-for shape."""
+    if not TensorShape(type.shape).is_compatible_with(shape):
+        raise ShapeError(f"the shape is {type.shape}, where {TensorShape(shape)} is asked for")
+    return tuple(size if asked is None else asked for size, asked in zip(type.shape, shape, strict=True))
+
+
+def _ensured_array(x: np.ndarray[Any, Any], *, shape: Shape) -> np.ndarray[Any, Any]:
+    if not TensorShape(x.shape).is_compatible_with(shape):
+        raise ShapeError(f"ensure_shape: the shape is {x.shape}, where {TensorShape(shape)} is asked for")
+    return x
+
+
+ensure_shape_op = declare(
+    Op(
+        name="ensure_shape",
+        kind=Kind.VIEW,
+        infer=lambda types, *, shape: (TensorType(types[0].dtype, _ensured_shape(types[0], shape)),),
+        numpy=_ensured_array,
+        kernel=_same_layout,
+        gradient=[lambda g, y, x, *, shape: g],
+        fails=lambda types, attributes: not types[0].is_static,
+        examples=(
+            Example(("f64[2,3]",), {"shape": (None, 3)}),
+            Example(("f64[]",), {"shape": ()}),
+            Example(("f64[0,3]",), {"shape": (0, 3)}),
+        ),
+        doc="The tensor itself, whose shape is checked when the graph runs.",
+    )
+)
+
+
+@public()
+def ensure_shape(x: Any, shape: Any, name: str | None = None) -> Any:
+    """The tensor itself; an error if its shape is another one. Sizes that are None are not checked.
+
+    Raises:
+      ShapeError: if the shapes differ; in a graph with unknown sizes, when it runs.
+
+    >>> import graphjit as gj
+    >>> gj.ensure_shape([[1, 2]], (None, 2)).shape
+    TensorShape([1, 2])
+    """
+    operand = as_operand(x)
+    wanted = TensorShape(shape)
+    if wanted.rank is None:
+        return apply(identity_op, operand)
+    return apply(ensure_shape_op, operand, shape=tuple(wanted))
 
 
 # --- reshape ----------------------------------------------------------------------------------
@@ -107,6 +154,8 @@ def resolve_shape(shape: Shape, wanted: Sequence[int]) -> Shape:
     count = element_count(shape)
     known = element_count([size for size in wanted if size != -1])
     if -1 in wanted:
+        if known == 0 and count == 0:
+            return tuple(0 if size == -1 else size for size in wanted)
         if known == 0 or count % known:
             raise ShapeError(f"cannot reshape {shape} ({count} elements) to {list(wanted)}")
         return tuple(count // known if size == -1 else size for size in wanted)
@@ -148,53 +197,25 @@ reshape_op = declare(
     )
 )
 
+
+def _known_reshape(x: Any, shape: Any) -> Any:
+    return when_known([shape], lambda sizes: apply(reshape_op, x, shape=tuple(int(size) for size in sizes)))
+
+
 reshape_to_op = declare(
     Op(
         name="reshape_to",
         kind=Kind.COMPOSED,
-        infer=lambda types: (TensorType(types[0].dtype, (None,) * _length(types[1])),),
+        infer=lambda types: (TensorType(types[0].dtype, (None,) * length_of_shape(types[1])),),
         numpy=lambda x, shape: np.reshape(x, resolve_shape(x.shape, [int(size) for size in shape])),
-        definition=lambda x, shape: _when_known(shape, lambda sizes: apply(reshape_op, x, shape=sizes)),
+        definition=_known_reshape,
         gradient=[lambda g, y, x, shape: reshape_to_shape_of(g, x), None],
         fails=True,
+        static_operands=(1,),
         examples=(Example(("f64[2,6]", np.int32([3, -1]))),),
         doc="reshape, where the shape is an operand.",
     )
 )
-
-
-def _length(type: TensorType) -> int:
-    """How many sizes a shape operand holds."""
-    require_kind(type, "iu", "a shape")
-    if type.rank != 1 or type.shape[0] is None:
-        raise ShapeError(f"a shape is a vector of known length, not {type}")
-    return type.shape[0]
-
-
-def _when_known(shape: Operand, then: Any) -> Any:
-    """`then(sizes)` if the shape operand is a constant, else None: it stays as it is."""
-    sizes = static_value(shape)
-    return None if sizes is None else then(tuple(int(size) for size in sizes))
-
-
-def static_shape(shape: Any) -> tuple[int, ...] | Operand:
-    """A shape argument as a tuple of integers, or as an operand where it is not known yet."""
-    if isinstance(shape, Operand):
-        known = static_value(shape)
-        return shape if known is None else tuple(int(size) for size in np.atleast_1d(known))
-    if hasattr(shape, "__index__"):
-        return (int(shape),)
-    if isinstance(shape, Sequence | np.ndarray) or hasattr(shape, "as_list"):
-        sizes = list(shape)
-        if any(isinstance(size, Operand) for size in sizes):
-            operands = [as_operand(size, int32) for size in sizes]
-            values = [static_value(operand) for operand in operands]
-            if all(value is not None for value in values):
-                return tuple(int(value) for value in values if value is not None)
-            return PUBLIC["stack"]([PUBLIC["cast"](one, int32) for one in operands])  # type: ignore[no-any-return]
-        if all(hasattr(size, "__index__") and not isinstance(size, bool) for size in sizes):
-            return tuple(int(size) for size in sizes)
-    raise ShapeError(f"a shape is a sequence of integers, not {shape!r}")
 
 
 @public()
@@ -223,7 +244,7 @@ def reshape_to_shape_of(x: Any, like: Any) -> Any:
     return apply(reshape_to_op, x, shape_of(like))
 
 
-# --- transpose, expand_dims, squeeze -------------------------------------------------------------
+# --- transpose ----------------------------------------------------------------------------------
 
 
 def _transpose_type(types: tuple[TensorType, ...], *, perm: tuple[int, ...]) -> tuple[TensorType, ...]:
@@ -249,19 +270,76 @@ transpose_op = declare(
             Example(("f64[2,3]",), {"perm": (1, 0)}),
             Example(("f64[2,3,4]",), {"perm": (2, 0, 1)}),
             Example(("f64[]",), {"perm": ()}),
+            Example(("f64[0,3]",), {"perm": (1, 0)}),
         ),
         doc="The axes in another order.",
     )
 )
 
 
-@public(numpy=np.transpose)
-def transpose(a: Any, perm: Any = None, name: str | None = None) -> Any:
-    """The axes in the order `perm`, reversed by default."""
+@public()
+def transpose(a: Any, perm: Any = None, conjugate: bool = False, name: str | None = None) -> Any:
+    """The axes in the order `perm`, reversed by default.
+
+    Raises:
+      ShapeError: if `perm` is no permutation of the axes.
+
+    >>> import graphjit as gj
+    >>> print(gj.transpose([[1, 2, 3]]).shape)
+    (3, 1)
+    """
     operand = as_operand(a)
     rank = operand.type.rank
-    axes = range(rank)[::-1] if perm is None else [normalize_axis(axis, rank, "perm") for axis in perm]
-    return apply(transpose_op, operand, perm=tuple(axes))
+    order = range(rank)[::-1] if perm is None else static_shape(perm)
+    if isinstance(order, Operand):
+        raise ShapeError("transpose needs a perm that is known when the function is traced")
+    axes = tuple(normalize_axis(axis, rank, "perm") for axis in order)
+    result = apply(transpose_op, operand, perm=axes)
+    return _conjugated(result) if conjugate else result
+
+
+def _conjugated(x: Any) -> Any:
+    if not x.type.dtype.is_complex:
+        return x
+    raise UnimplementedError("transpose(conjugate=True) of a complex tensor is not supported")
+
+
+@public()
+def moveaxis(a: Any, source: Any, destination: Any) -> Any:
+    """The axes `source` moved to the positions `destination`; the others keep their order (NumPy's).
+
+    >>> import graphjit as gj
+    >>> gj.moveaxis(gj.zeros((2, 3, 4)), 0, -1).shape
+    TensorShape([3, 4, 2])
+    """
+    operand = as_operand(a)
+    rank = operand.type.rank
+    sources = [normalize_axis(axis, rank, "source") for axis in np.atleast_1d(source)]
+    targets = [normalize_axis(axis, rank, "destination") for axis in np.atleast_1d(destination)]
+    if len(sources) != len(targets) or len(set(sources)) + len(set(targets)) != 2 * len(sources):
+        raise ShapeError(f"moveaxis: {source} cannot move to {destination}: as many axes as places, each once")
+    order = [axis for axis in range(rank) if axis not in sources]
+    for target, axis in sorted(zip(targets, sources, strict=True)):
+        order.insert(target, axis)
+    return apply(transpose_op, operand, perm=tuple(order))
+
+
+@public()
+def swapaxes(a: Any, axis1: int, axis2: int) -> Any:
+    """The tensor with two axes exchanged (NumPy's).
+
+    >>> import graphjit as gj
+    >>> gj.swapaxes(gj.zeros((2, 3, 4)), 0, 2).shape
+    TensorShape([4, 3, 2])
+    """
+    operand = as_operand(a)
+    order = list(range(operand.type.rank))
+    one, other = (normalize_axis(axis, operand.type.rank) for axis in (axis1, axis2))
+    order[one], order[other] = other, one
+    return apply(transpose_op, operand, perm=tuple(order))
+
+
+# --- axes of size 1 -------------------------------------------------------------------------------
 
 
 def _expand_type(types: tuple[TensorType, ...], *, axis: int) -> tuple[TensorType, ...]:
@@ -275,225 +353,109 @@ expand_dims_op = declare(
         kind=Kind.VIEW,
         infer=_expand_type,
         numpy=lambda x, *, axis: np.expand_dims(x, axis),
-        kernel=lambda layout, type, *, axis: Layout(
-            layout.offset, (*layout.strides[:axis], 0, *layout.strides[axis:])
+        kernel=lambda layout, type, *, axis: Layout(layout.offset, (*layout.strides[:axis], 0, *layout.strides[axis:])),
+        gradient=[lambda g, y, x, *, axis: apply(squeeze_op, g, axis=(axis,))],
+        examples=(
+            Example(("f64[2,3]",), {"axis": 1}),
+            Example(("f64[]",), {"axis": 0}),
+            Example(("f64[0,3]",), {"axis": 2}),
         ),
-        gradient=[lambda g, y, x, *, axis: reshape_to_shape_of(g, x)],
-        examples=(Example(("f64[2,3]",), {"axis": 1}), Example(("f64[]",), {"axis": 0})),
         doc="A new axis of size 1.",
     )
 )
 
 
-@public(numpy=np.expand_dims)
+@public()
 def expand_dims(input: Any, axis: int, name: str | None = None) -> Any:
-    """The tensor with a new axis of size 1 at position `axis`."""
+    """The tensor with a new axis of size 1 at position `axis`.
+
+    >>> import graphjit as gj
+    >>> gj.expand_dims([1, 2], -1).shape
+    TensorShape([2, 1])
+    """
     operand = as_operand(input)
     return apply(expand_dims_op, operand, axis=normalize_axis(axis, operand.type.rank + 1))
 
 
-# --- broadcasting and its reverse ----------------------------------------------------------------
-
-
-def _broadcast_type(types: tuple[TensorType, ...], *, shape: tuple[int, ...]) -> tuple[TensorType, ...]:
+def _squeeze_type(types: tuple[TensorType, ...], *, axis: tuple[int, ...]) -> tuple[TensorType, ...]:
     (type,) = types
-    if broadcast_shapes(type.shape, shape) != tuple(shape):
-        raise ShapeError(f"shape {type.shape} does not broadcast to {shape}")
-    return (TensorType(type.dtype, shape),)
+    for one in axis:
+        if type.shape[one] not in (1, None):
+            raise ShapeError(f"cannot squeeze axis {one} of shape {type.shape}: its size is not 1")
+    return (TensorType(type.dtype, _without(type.shape, axis)),)
 
 
-def _broadcast_layout(layout: Layout, type: TensorType, *, shape: tuple[int, ...]) -> Layout:
-    added = len(shape) - type.rank
-    kept = tuple(
-        0 if size == 1 and target != 1 else stride
-        for size, target, stride in zip(type.shape, shape[added:], layout.strides, strict=True)
-    )
-    return Layout(layout.offset, (0,) * added + kept)
+def _without(items: Sequence[Any], axes: Sequence[int]) -> tuple[Any, ...]:
+    return tuple(item for position, item in enumerate(items) if position not in axes)
 
 
-broadcast_to_op = declare(
+def _squeeze_array(x: np.ndarray[Any, Any], *, axis: tuple[int, ...]) -> np.ndarray[Any, Any]:
+    if any(x.shape[one] != 1 for one in axis):
+        raise ShapeError(f"squeeze: axes {list(axis)} of shape {x.shape} must have size 1")
+    return np.squeeze(x, axis)
+
+
+def _squeeze_gradient(g: Any, y: Any, x: Any, *, axis: tuple[int, ...]) -> Any:
+    for one in sorted(axis):
+        g = apply(expand_dims_op, g, axis=one)
+    return g
+
+
+squeeze_op = declare(
     Op(
-        name="broadcast_to",
+        name="squeeze",
         kind=Kind.VIEW,
-        infer=_broadcast_type,
-        numpy=lambda x, *, shape: np.broadcast_to(x, shape),
-        kernel=_broadcast_layout,
-        gradient=[lambda g, y, x, *, shape: sum_to_shape_of(g, x)],
-        fails=lambda types, attributes: not types[0].is_static,
+        infer=_squeeze_type,
+        numpy=_squeeze_array,
+        kernel=lambda layout, type, *, axis: Layout(layout.offset, _without(layout.strides, axis)),
+        gradient=[_squeeze_gradient],
+        fails=lambda types, attributes: any(types[0].shape[one] is None for one in attributes["axis"]),
         examples=(
-            Example(("f64[3]",), {"shape": (2, 3)}),
-            Example(("f64[2,1]",), {"shape": (2, 3)}),
-            Example(("f64[]",), {"shape": (4,)}),
-            Example(("f64[1]",), {"shape": (0,)}),
+            Example(("f64[1,3,1]",), {"axis": (0, 2)}),
+            Example(("f64[1]",), {"axis": (0,)}),
+            Example(("f64[0,1]",), {"axis": (1,)}),
         ),
-        doc="The tensor repeated along axes of size 1 until it has the shape.",
-    )
-)
-
-broadcast_like_op = declare(
-    Op(
-        name="broadcast_like",
-        kind=Kind.COMPOSED,
-        infer=lambda types: (TensorType(types[0].dtype, types[1].shape),),
-        numpy=lambda x, like: np.broadcast_to(x, like.shape),
-        definition=lambda x, like: (
-            apply(broadcast_to_op, x, shape=like.type.sizes) if like.type.is_static else None
-        ),
-        gradient=[lambda g, y, x, like: sum_to_shape_of(g, x), None],
-        examples=(Example(("f64[3]", "f64[2,3]")),),
-        doc="broadcast_to, with the shape of another operand.",
-    )
-)
-
-broadcast_dynamic_op = declare(
-    Op(
-        name="broadcast_to_sizes",
-        kind=Kind.COMPOSED,
-        infer=lambda types: (TensorType(types[0].dtype, (None,) * _length(types[1])),),
-        numpy=lambda x, shape: np.broadcast_to(x, tuple(int(size) for size in shape)),
-        definition=lambda x, shape: _when_known(shape, lambda sizes: apply(broadcast_to_op, x, shape=sizes)),
-        gradient=[lambda g, y, x, shape: sum_to_shape_of(g, x), None],
-        fails=True,
-        examples=(Example(("f64[3]", np.int32([2, 3]))),),
-        doc="broadcast_to, where the shape is an operand.",
+        doc="The tensor without some axes of size 1.",
     )
 )
 
 
-@public(numpy=np.broadcast_to)
-def broadcast_to(input: Any, shape: Any, name: str | None = None) -> Any:
-    """The tensor repeated along axes of size 1 until it has the shape."""
+@public()
+def squeeze(input: Any, axis: Any = None, name: str | None = None) -> Any:
+    """The tensor without the axes `axis` of size 1, by default without all axes of size 1.
+
+    Raises:
+      ShapeError: if an axis that is named has another size, or, where no axis is named, a size is unknown.
+
+    >>> import graphjit as gj
+    >>> gj.squeeze([[[1], [2]]]).shape, gj.squeeze([[[1], [2]]], axis=0).shape
+    (TensorShape([2]), TensorShape([2, 1]))
+    """
     operand = as_operand(input)
-    sizes = static_shape(shape)
-    if isinstance(sizes, Operand):
-        return apply(broadcast_dynamic_op, operand, sizes)
-    if any(size < 0 for size in sizes):
-        raise ShapeError(f"cannot broadcast to {list(sizes)}: sizes are not negative")
-    return apply(broadcast_to_op, operand, shape=sizes)
+    if axis is None or (isinstance(axis, list | tuple) and not axis):
+        if not operand.type.is_static:
+            raise ShapeError(f"squeeze of shape {operand.shape} needs an axis, because sizes are unknown")
+        axes = tuple(position for position, size in enumerate(operand.type.shape) if size == 1)
+    else:
+        axes = normalize_axes(axis, operand.type.rank)
+    return apply(squeeze_op, operand, axis=axes)
 
 
 @public()
-def broadcast_to_shape_of(x: Any, like: Any) -> Any:
-    """`x` broadcast to the shape of `like`."""
-    if like.type.is_static:
-        return x if x.type.shape == like.type.shape else apply(broadcast_to_op, x, shape=like.type.sizes)
-    return apply(broadcast_like_op, x, like)
+def ravel(a: Any) -> Any:
+    """The elements as a vector, in row-major order (NumPy's)."""
+    return apply(reshape_op, as_operand(a), shape=(-1,))
 
 
-def _sum_array(g: np.ndarray[Any, Any], shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
-    added = g.ndim - len(shape)
-    axes = tuple(range(added)) + tuple(
-        axis + added for axis, size in enumerate(shape) if size == 1 and g.shape[axis + added] != 1
-    )
-    return np.asarray(np.sum(g, axis=axes, dtype=g.dtype)).reshape(shape)
-
-
-def _sum_to_sizes(g: Any, shape: tuple[int, ...]) -> Any:
-    added = g.type.rank - len(shape)
-    axes = tuple(range(added)) + tuple(
-        axis + added for axis, size in enumerate(shape) if size == 1 and g.type.shape[axis + added] != 1
-    )
-    summed = PUBLIC["reduce_sum"](g, axis=axes) if axes else g
-    return summed if summed.type.shape == shape else apply(reshape_op, summed, shape=shape)
-
-
-sum_like_op = declare(
-    Op(
-        name="sum_like",
-        kind=Kind.COMPOSED,
-        infer=lambda types: (TensorType(types[0].dtype, types[1].shape),),
-        numpy=lambda g, like: _sum_array(g, like.shape),
-        definition=lambda g, like: (
-            _sum_to_sizes(g, like.type.sizes) if like.type.is_static and g.type.is_static else None
-        ),
-        gradient=[lambda h, y, g, like: broadcast_to_shape_of(h, g), None],
-        examples=(Example(("f64[4,2,3]", "f64[2,1]")),),
-        doc="The sum over the axes along which `like` was broadcast: broadcasting's gradient.",
-    )
-)
-
-
-@public()
-def sum_to_shape_of(g: Any, like: Any) -> Any:
-    """`g` summed over the axes along which `like` was broadcast to g's shape."""
-    if g.type.is_static and like.type.is_static:
-        return g if g.type.shape == like.type.shape else _sum_to_sizes(g, like.type.sizes)
-    return apply(sum_like_op, g, like)
-
-
-# --- shapes as values, filled tensors --------------------------------------------------------------
-
-shape_op = declare(
-    Op(
-        name="shape",
-        kind=Kind.COMPOSED,
-        infer=lambda types, *, dtype: (TensorType(dtype, (types[0].rank,)),),
-        numpy=lambda x, *, dtype: np.array(x.shape, dtype=dtype.numpy),
-        definition=lambda x, *, dtype: (
-            current_interpreter().constant(np.array(x.type.sizes, dtype=dtype.numpy)) if x.type.is_static else None
-        ),
-        gradient=Differentiability.NONE,
-        examples=(Example(("f64[2,3]",), {"dtype": int32}),),
-        doc="The sizes of a tensor.",
-    )
-)
-
-
-@public()
-def shape_of(input: Any, out_type: Any = int32) -> Any:
-    """The sizes of a tensor, as a vector."""
-    operand = as_operand(input)
-    dtype = as_dtype(out_type)
-    if operand.type.is_static:
-        return current_interpreter().constant(np.array(operand.type.sizes, dtype=dtype.numpy))
-    return apply(shape_op, operand, dtype=dtype)
-
-
-fill_like_op = declare(
-    Op(
-        name="fill_like",
-        kind=Kind.COMPOSED,
-        infer=lambda types, *, value, dtype: (TensorType(dtype, types[0].shape),),
-        numpy=lambda x, *, value, dtype: np.full(x.shape, value, dtype=dtype.numpy),
-        definition=lambda x, *, value, dtype: (
-            _filled(x.type.sizes, value, dtype) if x.type.is_static else None
-        ),
-        gradient=Differentiability.NONE,
-        examples=(Example(("f64[2,3]",), {"value": 1, "dtype": int32}),),
-        doc="A tensor of another one's shape, filled with one value.",
-    )
-)
-
-
-def _filled(shape: tuple[int, ...], value: Any, dtype: DType) -> Any:
-    scalar = current_interpreter().constant(np.array(value, dtype=dtype.numpy))
-    return scalar if shape == () else apply(broadcast_to_op, scalar, shape=shape)
-
-
-def _fill_like(x: Any, value: int, dtype: Any) -> Any:
-    operand = as_operand(x)
-    wanted = operand.type.dtype if dtype is None else as_dtype(dtype)
-    if operand.type.is_static:
-        return _filled(operand.type.sizes, value, wanted)
-    return apply(fill_like_op, operand, value=value, dtype=wanted)
-
-
-@public(numpy=np.zeros_like)
-def zeros_like(input: Any, dtype: Any = None, name: str | None = None) -> Any:
-    """Zeros of the input's shape, and dtype unless another is given."""
-    return _fill_like(input, 0, dtype)
-
-
-@public(numpy=np.ones_like)
-def ones_like(input: Any, dtype: Any = None, name: str | None = None) -> Any:
-    """Ones of the input's shape, and dtype unless another is given."""
-    return _fill_like(input, 1, dtype)
-
-
-@public()
-def fill(dims: Any, value: Any, name: str | None = None) -> Any:
-    """A tensor of shape `dims` in which every element is `value`."""
-    operand = as_operand(value)
-    if operand.type.rank:
-        raise InvalidArgumentError(f"fill needs a scalar value, not one of shape {operand.type.shape}")
-    return broadcast_to(operand, dims)
+__all__ = [
+    "ensure_shape",
+    "expand_dims",
+    "identity",
+    "moveaxis",
+    "ravel",
+    "reshape",
+    "squeeze",
+    "stop_gradient",
+    "swapaxes",
+    "transpose",
+]

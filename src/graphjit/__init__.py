@@ -9,10 +9,21 @@ if _os.path.islink(_link):
     __path__.insert(0, _os.path.dirname(_os.path.realpath(_link)))
 
 from graphjit.compiler.dispatch import set_default_interpreter as _set_default_interpreter
+from graphjit.compiler.ops.broadcasting import *
 from graphjit.compiler.ops.elementwise import *
+from graphjit.compiler.ops.filling import *
+from graphjit.compiler.ops.filling import range_ as arange, range_ as range
+from graphjit.compiler.ops.indexing import *
+from graphjit.compiler.ops.joining import *
+from graphjit.compiler.ops.joining import concat as concatenate
+from graphjit.compiler.ops.padding import *
 from graphjit.compiler.ops.reduction import *
 from graphjit.compiler.ops.shaping import *
+from graphjit.compiler.ops.sizes import rank_of as rank, shape_of as shape, size_of as size
+from graphjit.compiler.ops.slicing import *
+from graphjit.compiler.ops.slicing import reverse as flip, slice_ as slice
 from graphjit.compiler.ops.sources import *
+from graphjit.compiler.ops.subscripts import *
 from graphjit.tracer.eager import EagerInterpreter as _EagerInterpreter
 from graphjit.tracer.tensor import Tensor, constant, convert_to_tensor, is_tensor
 
