@@ -33,14 +33,14 @@ def _broadcast_layout(layout: Layout, type: TensorType, *, shape: tuple[int, ...
     return Layout(layout.offset, (0,) * added + kept)
 
 
-broadcast_to_op = declare(
+broadcast_to_op: Op = declare(
     Op(
         name="broadcast_to",
         kind=Kind.VIEW,
         infer=_broadcast_type,
         numpy=lambda x, *, shape: np.broadcast_to(x, shape),
         kernel=_broadcast_layout,
-        gradient=[lambda g, y, x, *, shape: sum_to_shape_of(g, x)],
+        gradient=[lambda g, y, x, *, shape: PUBLIC["sum_to_shape_of"](g, x)],
         fails=lambda types, attributes: not types[0].is_static,
         examples=(
             Example(("f64[3]",), {"shape": (2, 3)}),
@@ -52,14 +52,14 @@ broadcast_to_op = declare(
     )
 )
 
-broadcast_like_op = declare(
+broadcast_like_op: Op = declare(
     Op(
         name="broadcast_like",
         kind=Kind.COMPOSED,
         infer=lambda types: (TensorType(types[0].dtype, types[1].shape),),
         numpy=lambda x, like: np.broadcast_to(x, like.shape),
         definition=lambda x, like: apply(broadcast_to_op, x, shape=like.type.sizes) if like.type.is_static else None,
-        gradient=[lambda g, y, x, like: sum_to_shape_of(g, x), None],
+        gradient=[lambda g, y, x, like: PUBLIC["sum_to_shape_of"](g, x), None],
         examples=(Example(("f64[3]", "f64[2,3]")),),
         doc="broadcast_to, with the shape of another operand.",
     )
@@ -70,17 +70,17 @@ def _known_broadcast(x: Any, shape: Any) -> Any:
     return when_known([shape], lambda sizes: apply(broadcast_to_op, x, shape=tuple(int(size) for size in sizes)))
 
 
-broadcast_to_sizes_op = declare(
+broadcast_to_sizes_op: Op = declare(
     Op(
         name="broadcast_to_sizes",
         kind=Kind.COMPOSED,
         infer=lambda types: (TensorType(types[0].dtype, (None,) * length_of_shape(types[1])),),
         numpy=lambda x, shape: np.broadcast_to(x, tuple(int(size) for size in shape)),
         definition=_known_broadcast,
-        gradient=[lambda g, y, x, shape: sum_to_shape_of(g, x), None],
+        gradient=[lambda g, y, x, shape: PUBLIC["sum_to_shape_of"](g, x), None],
         fails=True,
         static_operands=(1,),
-        examples=(Example(("f64[3]", np.int32([2, 3]))),),
+        examples=(Example(("f64[3]", np.array([2, 3], np.int32))),),
         doc="broadcast_to, where the shape is an operand.",
     )
 )
@@ -131,7 +131,7 @@ def _sum_to_sizes(g: Any, shape: tuple[int, ...]) -> Any:
     return summed if summed.type.shape == shape else apply(reshape_op, summed, shape=shape)
 
 
-sum_like_op = declare(
+sum_like_op: Op = declare(
     Op(
         name="sum_like",
         kind=Kind.COMPOSED,
@@ -140,7 +140,7 @@ sum_like_op = declare(
         definition=lambda g, like: (
             _sum_to_sizes(g, like.type.sizes) if like.type.is_static and g.type.is_static else None
         ),
-        gradient=[lambda h, y, g, like: broadcast_to_shape_of(h, g), None],
+        gradient=[lambda h, y, g, like: PUBLIC["broadcast_to_shape_of"](h, g), None],
         examples=(Example(("f64[4,2,3]", "f64[2,1]")),),
         doc="The sum over the axes along which `like` was broadcast: broadcasting's gradient.",
     )

@@ -39,7 +39,7 @@ def _filled_array(shape: Shape, value: Any, dtype: DType) -> np.ndarray[Any, Any
     return np.full([size or 0 for size in shape], value, dtype=dtype.numpy)
 
 
-fill_like_op = declare(
+fill_like_op: Op = declare(
     Op(
         name="fill_like",
         kind=Kind.COMPOSED,
@@ -150,7 +150,11 @@ def _range_count(start: Any, limit: Any, delta: Any) -> int:
         raise InvalidArgumentError("range: delta is 0")
     if all(isinstance(one, int) for one in (start, limit, delta)):
         return len(range(start, limit, delta))
-    return max(0, math.ceil((limit - start) / delta))
+    count = (limit - start) / delta
+    if not math.isfinite(count):
+        raise InvalidArgumentError(f"range: no finite count of numbers from {start} to {limit} by {delta}")
+    whole: int = math.ceil(count)
+    return max(0, whole)
 
 
 def _range_array(start: Any, limit: Any, delta: Any, dtype: DType) -> np.ndarray[Any, Any]:
@@ -166,7 +170,7 @@ def _range_definition(*, start: Any, limit: Any, delta: Any, dtype: DType) -> An
     return result if start == 0 else PUBLIC["add"](result, constant(start, dtype))
 
 
-range_op = declare(
+range_op: Op = declare(
     Op(
         name="range",
         kind=Kind.COMPOSED,
@@ -199,12 +203,14 @@ def _known_range(start: Any, limit: Any, delta: Any) -> Any:
     return when_known([start, limit, delta], lambda *bounds: _static_range([one.item() for one in bounds], dtype))
 
 
-range_to_op = declare(
+range_to_op: Op = declare(
     Op(
         name="range_to",
         kind=Kind.COMPOSED,
         infer=_range_to_type,
-        numpy=lambda *bounds: _range_array(*(one.item() for one in bounds), dtype=as_dtype(bounds[0].dtype)),
+        numpy=lambda start, limit, delta: _range_array(
+            start.item(), limit.item(), delta.item(), dtype=as_dtype(start.dtype)
+        ),
         definition=_known_range,
         gradient=Differentiability.NONE,
         fails=True,

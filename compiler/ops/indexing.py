@@ -90,7 +90,7 @@ def _gather_example(operand: str, indices: Any, axis: int, batch_dims: int = 0) 
     return Example((operand, indices), {"axis": axis, "batch_dims": batch_dims})
 
 
-gather_op = declare(
+gather_op: Op = declare(
     Op(
         name="gather",
         kind=Kind.INDEXING,
@@ -99,10 +99,10 @@ gather_op = declare(
         gradient=[_gather_gradient, None],
         fails=True,
         examples=(
-            _gather_example("f64[4,3]", np.int32([2, 0, 2]), 0),
-            _gather_example("f64[2,4,3]", np.int64([[1, 3], [0, 0]]), 1),
-            _gather_example("f64[2,4]", np.int32([[1], [3]]), 1, 1),
-            _gather_example("f64[2,3,4]", np.int32([[1, 0], [3, 3]]), 2, 1),
+            _gather_example("f64[4,3]", np.array([2, 0, 2], np.int32), 0),
+            _gather_example("f64[2,4,3]", np.array([[1, 3], [0, 0]], np.int64), 1),
+            _gather_example("f64[2,4]", np.array([[1], [3]], np.int32), 1, 1),
+            _gather_example("f64[2,3,4]", np.array([[1, 0], [3, 3]], np.int32), 2, 1),
             _gather_example("f64[4]", np.int32(3), 0),
             _gather_example("f64[4,2]", np.zeros((0, 2), np.int32), 0),
         ),
@@ -126,7 +126,7 @@ def _ungathered_array(g: Array, indices: Array, *, size: int, axis: int, batch_d
     return result
 
 
-ungather_op = declare(
+ungather_op: Op = declare(
     Op(
         name="ungather",
         kind=Kind.INDEXING,
@@ -140,15 +140,15 @@ ungather_op = declare(
         ],
         fails=True,
         examples=(
-            Example(("f64[3,2]", np.int32([2, 0, 2])), {"size": 4, "axis": 0, "batch_dims": 0}),
-            Example(("f64[2,2,3]", np.int32([[1, 3], [0, 0]])), {"size": 4, "axis": 1, "batch_dims": 1}),
+            Example(("f64[3,2]", np.array([2, 0, 2], np.int32)), {"size": 4, "axis": 0, "batch_dims": 0}),
+            Example(("f64[2,2,3]", np.array([[1, 3], [0, 0]], np.int32)), {"size": 4, "axis": 1, "batch_dims": 1}),
             Example(("f64[0]", np.zeros(0, np.int32)), {"size": 3, "axis": 0, "batch_dims": 0}),
         ),
         doc="Zeros to which the slices of g are added at their positions: the gradient of gather.",
     )
 )
 
-ungather_like_op = declare(
+ungather_like_op: Op = declare(
     Op(
         name="ungather_like",
         kind=Kind.COMPOSED,
@@ -169,7 +169,7 @@ ungather_like_op = declare(
             None,
         ],
         fails=True,
-        examples=(Example(("f64[3,2]", np.int32([2, 0, 2]), "f64[4,2]"), {"axis": 0, "batch_dims": 0}),),
+        examples=(Example(("f64[3,2]", np.array([2, 0, 2], np.int32), "f64[4,2]"), {"axis": 0, "batch_dims": 0}),),
         doc="ungather, with the size of another operand's axis.",
     )
 )
@@ -245,17 +245,17 @@ def _gather_nd_array(x: Array, indices: Array) -> Array:
     return np.array(x[places])
 
 
-gather_nd_op = declare(
+gather_nd_op: Op = declare(
     Op(
         name="gather_nd",
         kind=Kind.INDEXING,
         infer=_gather_nd_type,
         numpy=_gather_nd_array,
-        gradient=[lambda g, y, x, indices: scatter_nd(indices, g, shape_of(x)), None],
+        gradient=[lambda g, y, x, indices: PUBLIC["scatter_nd"](indices, g, shape_of(x)), None],
         fails=True,
         examples=(
-            Example(("f64[4,3]", np.int32([[2, 0], [3, 2], [2, 0]]))),
-            Example(("f64[4,3,2]", np.int64([[[1]], [[0]]]))),
+            Example(("f64[4,3]", np.array([[2, 0], [3, 2], [2, 0]], np.int32))),
+            Example(("f64[4,3,2]", np.array([[[1]], [[0]]], np.int64))),
             Example(("f64[3]", np.zeros((2, 0), np.int32))),
             Example(("f64[0,3]", np.zeros((0, 1), np.int32))),
         ),
@@ -331,7 +331,7 @@ def _scatter_array(op: str, result: Array, indices: Array, updates: Array, put: 
     return result
 
 
-scatter_nd_op = declare(
+scatter_nd_op: Op = declare(
     Op(
         name="scatter_nd",
         kind=Kind.INDEXING,
@@ -342,8 +342,8 @@ scatter_nd_op = declare(
         gradient=[None, lambda g, y, indices, updates, *, shape: gather_nd(g, indices)],
         fails=True,
         examples=(
-            Example((np.int32([[2, 0], [3, 2], [2, 0]]), "f64[3]"), {"shape": (4, 3)}),
-            Example((np.int64([[1], [0]]), "f64[2,3]"), {"shape": (2, 3)}),
+            Example((np.array([[2, 0], [3, 2], [2, 0]], np.int32), "f64[3]"), {"shape": (4, 3)}),
+            Example((np.array([[1], [0]], np.int64), "f64[2,3]"), {"shape": (2, 3)}),
             Example((np.zeros((0, 1), np.int32), "f64[0]"), {"shape": (5,)}),
             Example((np.zeros((2, 0), np.int32), "f64[2,3]"), {"shape": (3,)}),
         ),
@@ -359,7 +359,7 @@ def _scatter_nd_to_type(types: tuple[TensorType, ...]) -> tuple[TensorType, ...]
     return (TensorType(updates.dtype, sizes),)
 
 
-scatter_nd_to_op = declare(
+scatter_nd_to_op: Op = declare(
     Op(
         name="scatter_nd_to",
         kind=Kind.COMPOSED,
@@ -368,12 +368,12 @@ scatter_nd_to_op = declare(
             "scatter_nd", np.zeros(shape, updates.dtype), indices, updates, np.add
         ),
         definition=lambda indices, updates, shape: when_known(
-            [shape], lambda sizes: scatter_nd(indices, updates, sizes)
+            [shape], lambda sizes: PUBLIC["scatter_nd"](indices, updates, sizes)
         ),
         gradient=[None, lambda g, y, indices, updates, shape: gather_nd(g, indices), None],
         fails=True,
         static_operands=(2,),
-        examples=(Example((np.int32([[2], [0]]), "f64[2]", np.int32([4]))),),
+        examples=(Example((np.array([[2], [0]], np.int32), "f64[2]", np.array([4], np.int32))),),
         doc="scatter_nd, where the shape is an operand.",
     )
 )
@@ -409,8 +409,8 @@ def _put_type(types: tuple[TensorType, ...]) -> tuple[TensorType, ...]:
 
 
 _PUT_EXAMPLES = (
-    Example(("f64[4,3]", np.int32([[2], [0]]), "f64[2,3]")),
-    Example(("f64[4,3]", np.int64([[2, 1], [0, 0]]), "f64[2]")),
+    Example(("f64[4,3]", np.array([[2], [0]], np.int32), "f64[2,3]")),
+    Example(("f64[4,3]", np.array([[2, 1], [0, 0]], np.int64), "f64[2]")),
     Example(("f64[3]", np.zeros((0, 1), np.int32), "f64[0]")),
 )
 
@@ -446,7 +446,7 @@ _TIES = [
     lambda g, y, x, indices, updates: _share_of_ties(g, y, x, indices, updates)[1],
 ]
 
-update_nd_op = _declare_put(
+update_nd_op: Op = _declare_put(
     "tensor_scatter_nd_update",
     None,
     [
@@ -456,16 +456,16 @@ update_nd_op = _declare_put(
     ],
     "The tensor with elements replaced at index tuples.",
 )
-add_nd_op = _declare_put(
+add_nd_op: Op = _declare_put(
     "tensor_scatter_nd_add",
     np.add,
     [lambda g, y, x, indices, updates: g, None, lambda g, y, x, indices, updates: gather_nd(g, indices)],
     "The tensor with updates added at index tuples.",
 )
-min_nd_op = _declare_put(
+min_nd_op: Op = _declare_put(
     "tensor_scatter_nd_min", np.minimum, _TIES, "The tensor with the lesser of element and update at index tuples."
 )
-max_nd_op = _declare_put(
+max_nd_op: Op = _declare_put(
     "tensor_scatter_nd_max", np.maximum, _TIES, "The tensor with the greater of element and update at index tuples."
 )
 
@@ -540,7 +540,7 @@ def _masked_array(x: Array, mask: Array, *, axis: int) -> Array:
     return np.array(x[(slice(None),) * axis + (mask,)])
 
 
-boolean_mask_op = declare(
+boolean_mask_op: Op = declare(
     Op(
         name="boolean_mask",
         kind=Kind.CALL,
@@ -569,7 +569,7 @@ def _unmasked_array(g: Array, mask: Array, *, axis: int) -> Array:
     return result
 
 
-unmask_op = declare(
+unmask_op: Op = declare(
     Op(
         name="unmask",
         kind=Kind.CALL,
@@ -600,7 +600,7 @@ def boolean_mask(tensor: Any, mask: Any, axis: int | None = None, name: str = "b
     return apply(boolean_mask_op, operand, as_operand(mask), axis=where)
 
 
-where_indices_op = declare(
+where_indices_op: Op = declare(
     Op(
         name="where_indices",
         kind=Kind.CALL,

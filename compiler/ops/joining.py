@@ -71,7 +71,7 @@ def _concat_gradient(position: int, g: Any, y: Any, *operands: Any, axis: int) -
     return slice_along(g, axis, begin, begin + sizes[position])
 
 
-concat_op = declare(
+concat_op: Op = declare(
     Op(
         name="concat",
         kind=Kind.JOIN,
@@ -112,7 +112,7 @@ def _part_gradient(rule: int, h: Any, y: Any, g: Any, *operands: Any, axis: int,
     return apply(concat_op, *parts, axis=axis)
 
 
-concat_part_op = declare(
+concat_part_op: Op = declare(
     Op(
         name="concat_part",
         kind=Kind.COMPOSED,
@@ -177,7 +177,7 @@ def _stack_definition(*operands: Any, axis: int) -> Any:
     return apply(concat_op, *(apply(expand_dims_op, one, axis=axis) for one in operands), axis=axis)
 
 
-stack_op = declare(
+stack_op: Op = declare(
     Op(
         name="stack",
         kind=Kind.COMPOSED,
@@ -347,7 +347,7 @@ def _sum_of_tiles(g: Any, x: Any, multiples: Sequence[Size]) -> Any:
     return PUBLIC["reduce_sum"](apart, axis=list(range(0, 2 * x.type.rank, 2)))
 
 
-tile_op = declare(
+tile_op: Op = declare(
     Op(
         name="tile",
         kind=Kind.COMPOSED,
@@ -374,20 +374,20 @@ def _tile_to_type(types: tuple[TensorType, ...]) -> tuple[TensorType, ...]:
     return (TensorType(type.dtype, (None,) * type.rank),)
 
 
-tile_to_op = declare(
+tile_to_op: Op = declare(
     Op(
         name="tile_to",
         kind=Kind.COMPOSED,
         infer=_tile_to_type,
         numpy=lambda x, multiples: np.tile(x, tuple(multiples.tolist())),
-        definition=lambda x, multiples: when_known([multiples], lambda known: tile(x, known)),
+        definition=lambda x, multiples: when_known([multiples], lambda known: PUBLIC["tile"](x, known)),
         gradient=[
             lambda g, y, x, multiples: _sum_of_tiles(g, x, [multiples[axis] for axis in range(x.type.rank)]),
             None,
         ],
         fails=True,
         static_operands=(1,),
-        examples=(Example(("f64[2,3]", np.int32([2, 1]))),),
+        examples=(Example(("f64[2,3]", np.array([2, 1], np.int32))),),
         doc="tile, where the multiples are an operand.",
     )
 )
@@ -413,7 +413,7 @@ def tile(input: Any, multiples: Any, name: str | None = None) -> Any:
     return apply(tile_op, operand, multiples=counts)
 
 
-repeat_places_op = declare(
+repeat_places_op: Op = declare(
     Op(
         name="repeat_places",
         kind=Kind.CALL,
@@ -421,7 +421,7 @@ repeat_places_op = declare(
         numpy=lambda repeats: np.repeat(np.arange(repeats.size, dtype=np.int32), _counts(repeats)),
         gradient=Differentiability.NONE,
         fails=True,
-        examples=(Example((np.int32([2, 0, 1]),)), Example((np.zeros(0, np.int32),))),
+        examples=(Example((np.array([2, 0, 1], np.int32),)), Example((np.zeros(0, np.int32),))),
         doc="Each position as often as `repeats` says there.",
     )
 )

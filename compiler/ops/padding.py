@@ -92,7 +92,7 @@ def _pad_example(operand: str, paddings: Paddings, interior: tuple[int, ...]) ->
     return Example((operand, "f64[]"), {"paddings": paddings, "interior": interior})
 
 
-pad_op = declare(
+pad_op: Op = declare(
     Op(
         name="pad",
         kind=Kind.JOIN,

@@ -16,7 +16,7 @@ from graphjit.runtime.errors import ShapeError, UnimplementedError
 from ..dispatch import apply
 from ..layout import Layout, contiguous
 from ..op import Differentiability, Example, Kind, Op, declare
-from ..operand import Operand, as_operand, public
+from ..operand import PUBLIC, Operand, as_operand, public
 from ..tensortype import (
     Shape,
     TensorShape,
@@ -38,7 +38,7 @@ def _same_layout(layout: Layout, type: TensorType, **_attributes: Any) -> Layout
     return layout
 
 
-identity_op = declare(
+identity_op: Op = declare(
     Op(
         name="identity",
         kind=Kind.VIEW,
@@ -51,7 +51,7 @@ identity_op = declare(
     )
 )
 
-stop_gradient_op = declare(
+stop_gradient_op: Op = declare(
     Op(
         name="stop_gradient",
         kind=Kind.VIEW,
@@ -98,7 +98,7 @@ def _ensured_array(x: np.ndarray[Any, Any], *, shape: Shape) -> np.ndarray[Any, 
     return x
 
 
-ensure_shape_op = declare(
+ensure_shape_op: Op = declare(
     Op(
         name="ensure_shape",
         kind=Kind.VIEW,
@@ -176,10 +176,10 @@ def _reshape_layout(layout: Layout, type: TensorType, *, shape: tuple[int, ...])
 
 
 def _reshape_gradient(g: Any, y: Any, x: Any, *, shape: tuple[int, ...]) -> Any:
-    return reshape_to_shape_of(g, x)
+    return PUBLIC["reshape_to_shape_of"](g, x)
 
 
-reshape_op = declare(
+reshape_op: Op = declare(
     Op(
         name="reshape",
         kind=Kind.VIEW,
@@ -202,17 +202,17 @@ def _known_reshape(x: Any, shape: Any) -> Any:
     return when_known([shape], lambda sizes: apply(reshape_op, x, shape=tuple(int(size) for size in sizes)))
 
 
-reshape_to_op = declare(
+reshape_to_op: Op = declare(
     Op(
         name="reshape_to",
         kind=Kind.COMPOSED,
         infer=lambda types: (TensorType(types[0].dtype, (None,) * length_of_shape(types[1])),),
         numpy=lambda x, shape: np.reshape(x, resolve_shape(x.shape, [int(size) for size in shape])),
         definition=_known_reshape,
-        gradient=[lambda g, y, x, shape: reshape_to_shape_of(g, x), None],
+        gradient=[lambda g, y, x, shape: PUBLIC["reshape_to_shape_of"](g, x), None],
         fails=True,
         static_operands=(1,),
-        examples=(Example(("f64[2,6]", np.int32([3, -1]))),),
+        examples=(Example(("f64[2,6]", np.array([3, -1], np.int32))),),
         doc="reshape, where the shape is an operand.",
     )
 )
@@ -258,7 +258,7 @@ def _transpose_gradient(g: Any, y: Any, x: Any, *, perm: tuple[int, ...]) -> Any
     return apply(transpose_op, g, perm=tuple(int(axis) for axis in np.argsort(perm)))
 
 
-transpose_op = declare(
+transpose_op: Op = declare(
     Op(
         name="transpose",
         kind=Kind.VIEW,
@@ -347,7 +347,7 @@ def _expand_type(types: tuple[TensorType, ...], *, axis: int) -> tuple[TensorTyp
     return (TensorType(type.dtype, (*type.shape[:axis], 1, *type.shape[axis:])),)
 
 
-expand_dims_op = declare(
+expand_dims_op: Op = declare(
     Op(
         name="expand_dims",
         kind=Kind.VIEW,
@@ -401,7 +401,7 @@ def _squeeze_gradient(g: Any, y: Any, x: Any, *, axis: tuple[int, ...]) -> Any:
     return g
 
 
-squeeze_op = declare(
+squeeze_op: Op = declare(
     Op(
         name="squeeze",
         kind=Kind.VIEW,

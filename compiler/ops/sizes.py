@@ -100,7 +100,7 @@ def shape_value(sizes: Sequence[Size]) -> tuple[int, ...] | Operand:
     return static_shape(list(sizes))
 
 
-shape_op = declare(
+shape_op: Op = declare(
     Op(
         name="shape",
         kind=Kind.COMPOSED,
@@ -117,7 +117,7 @@ shape_op = declare(
     )
 )
 
-size_op = declare(
+size_op: Op = declare(
     Op(
         name="size",
         kind=Kind.COMPOSED,
