@@ -43,36 +43,36 @@ class LoopSpace:
         """Whether `value` is computed here and can be used here."""
         return value in self.axes and value not in self.ended
 
-    def add(self, equation: Equation) -> bool:
-        """Take the equation in, if it fits."""
+    def add(self, equation: Equation) -> str | None:
+        """Take the equation in; None if it fits, else why it does not, and nothing has changed."""
         kind = equation.op.kind
         if kind is Kind.ELEMENTWISE:
             return self._add_elementwise(equation)
         if kind is Kind.REDUCTION:
             return self._add_reduction(equation)
-        return kind is Kind.VIEW and self._add_view(equation)
+        return self._add_view(equation) if kind is Kind.VIEW else f"{kind.value} ops have no loops to share"
 
     # --- elementwise ------------------------------------------------------------------------
 
-    def _add_elementwise(self, equation: Equation) -> bool:
+    def _add_elementwise(self, equation: Equation) -> str | None:
         sizes = equation.output.type.sizes
         if not self.equations:
             self.domain = [size for size in sizes if size != 1]
         constrained = self._constraints(equation, len(sizes))
         if constrained is None:
-            return False
+            return "its operands run along different loops, or one is complete only after all loops"
         axes = self._placed(constrained, sizes)
         if axes is None:
-            return False
+            return f"its shape {list(sizes)} does not fit the loops {self.domain}"
         level = max((self.level.get(operand, 0) for operand in equation.operands), default=0)
         if level and self.inner is not None and self._varies_inside(axes) and self._row_bytes(equation) > ROW_BYTES:
-            return False
+            return "its row is too long to be still in the cache after it was reduced"
         read = {operand: _aligned(operand.type, axes) for operand in equation.operands if not self.computes(operand)}
         if any(self.inputs.get(operand, wanted) != wanted for operand, wanted in read.items()):
-            return False
+            return "an operand is already read along other loops"
         self.inputs.update(read)
         self._enter(equation, axes, level)
-        return True
+        return None
 
     def _constraints(self, equation: Equation, rank: int) -> list[int | None] | None:
         """For each axis of the result the loop that operands computed here demand; None if they disagree."""
@@ -123,21 +123,21 @@ class LoopSpace:
 
     # --- reductions -------------------------------------------------------------------------
 
-    def _add_reduction(self, equation: Equation) -> bool:
+    def _add_reduction(self, equation: Equation) -> str | None:
         (operand,) = equation.operands
         if operand in self.ended:
-            return False
+            return "its operand is complete only after all loops"
         axes = self.axes.get(operand)
         if axes is None:
             if self.equations:
-                return False
+                return "its operand is not computed in these loops"
             axes = self._open_for(operand)
         reduced = equation.attributes["axis"]
         loops = tuple(loop for axis in reduced if (loop := axes[axis]) is not None)
         if any(axes[axis] is None and operand.type.sizes[axis] != 1 for axis in reduced):
-            return False
+            return "its operand repeats the same element along a reduced axis"
         if not self._accepts_reduction(axes, tuple(sorted(loops))):
-            return False
+            return f"it reduces other loops than {self.inner} of {self.domain}"
         if operand not in self.axes:
             self.inputs[operand] = axes
         level = self.level.get(operand, 0)
@@ -145,7 +145,7 @@ class LoopSpace:
         if loops and self.inner != tuple(sorted(loops)):
             self.ended.add(equation.output)
             self.level[equation.output] = level
-        return True
+        return None
 
     def _open_for(self, operand: Value) -> Axes:
         sizes = operand.type.sizes
@@ -167,15 +167,15 @@ class LoopSpace:
 
     # --- views ------------------------------------------------------------------------------
 
-    def _add_view(self, equation: Equation) -> bool:
+    def _add_view(self, equation: Equation) -> str | None:
         (operand,) = equation.operands
         if not self.computes(operand):
-            return False
+            return "its operand is not computed in these loops"
         axes = _view_axes(equation, self.axes[operand])
         if axes is None:
-            return False
+            return "it moves elements to other rounds of the loops"
         self._enter(equation, axes, self.level[operand])
-        return True
+        return None
 
     # --- joining ----------------------------------------------------------------------------
 

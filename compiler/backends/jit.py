@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from graphjit.runtime.errors import DivisionByZeroError, InvalidArgumentError
+from graphjit.runtime.errors import DivisionByZeroError, InvalidArgumentError, NotFoundError
 from graphjit.runtime.executable import Executable
 
 from ..graph import Graph
 from ..location import add_location
-from ..passes.fuse import fuse
+from ..passes.fuse import Refusal, fuse_and_explain
 from ..plan import PlannedStep, plan
+from ..report import Report, make_report
 
 
 @dataclass(frozen=True)
@@ -24,11 +25,32 @@ class NativeRunner:
 
     graph: Graph
     executable: Executable
+    refusals: tuple[Refusal, ...]
     build_ms: float
 
     def run(self, arrays: Sequence[np.ndarray[Any, Any]]) -> list[np.ndarray[Any, Any]]:
         """The outputs of the graph for these inputs, in buffers of their own."""
         return self.executable.run(arrays)
+
+    def report(self, trace_ms: float = 0.0) -> Report:
+        """What became of the graph."""
+        return make_report(self.graph, self.executable, self.refusals, trace_ms, self.build_ms)
+
+    def dump(self, stage: str) -> str:
+        """The kernels as emitted text ("kernels"), LLVM IR ("llvm") or assembly ("asm").
+
+        Raises:
+          NotFoundError: for another stage.
+        """
+        readers = {
+            "kernels": lambda kernel: kernel.text,
+            "llvm": lambda kernel: kernel.llvm(),
+            "asm": lambda kernel: kernel.assembly(),
+        }
+        if stage not in readers:
+            raise NotFoundError(f"there is no stage {stage!r}; the native stages are {', '.join(readers)}")
+        kernels = dict.fromkeys(self.executable.kernels)
+        return "\n\n".join(readers[stage](kernel).strip() for kernel in kernels) + "\n"
 
 
 def explain(tag: object, code: int, detail: tuple[int, ...]) -> Exception:
@@ -43,8 +65,8 @@ def explain(tag: object, code: int, detail: tuple[int, ...]) -> Exception:
 
 
 def build(graph: Graph) -> NativeRunner:
-    """Compile an optimised graph with static shapes."""
+    """Compile an optimised graph whose inputs have static shapes."""
     begin = time.perf_counter()
-    fused = fuse(graph)
+    fused, refusals = fuse_and_explain(graph)
     executable = Executable(plan(fused), explain)
-    return NativeRunner(fused, executable, (time.perf_counter() - begin) * 1e3)
+    return NativeRunner(fused, executable, tuple(refusals), (time.perf_counter() - begin) * 1e3)

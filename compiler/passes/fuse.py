@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -45,6 +45,15 @@ MOST_BUFFERS = 28
 _WRITTEN_OUT = frozenset({0.0, 1.0, -1.0, 2.0, 0.5, -0.5, 3.0, 4.0, 0.25, float("inf"), float("-inf")})
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why an equation did not join the group that `beside` is in."""
+
+    equation: Equation
+    beside: Equation
+    reason: str
+
+
 class _Unit:
     """Equations that run as one step: a group that shares its loops, or one equation by itself."""
 
@@ -63,6 +72,7 @@ class _Fuser:
         self.unit_of: dict[Value, _Unit] = {}
         self.units: list[_Unit] = []
         self.position: dict[Value, int] = {}
+        self.refusals: list[Refusal] = []
 
     # --- forming groups -----------------------------------------------------------------------
 
@@ -86,11 +96,13 @@ class _Fuser:
         if not runs_in_kernel(equation):
             return self._alone(position, equation)
         for unit in self._candidates(equation):
-            if self._join(unit, equation):
+            refusal = self._join(unit, equation)
+            if refusal is None:
                 return unit
+            self.refusals.append(Refusal(equation, unit.space.equations[0] if unit.space else equation, refusal))
         unit = _Unit(position)
         unit.space = LoopSpace()
-        if not unit.space.add(equation):
+        if unit.space.add(equation) is not None:
             return self._alone(position, equation)
         self.units.append(unit)
         self._adopt(unit, equation)
@@ -130,17 +142,18 @@ class _Fuser:
         )
         return sorted(found, key=lambda unit: -len(unit.space.domain if unit.space else ()))
 
-    def _join(self, unit: _Unit, equation: Equation) -> bool:
+    def _join(self, unit: _Unit, equation: Equation) -> str | None:
+        """Let a group take the equation in; None, or why it cannot."""
         assert unit.space is not None
         if len(unit.space.equations) >= MOST_STATEMENTS or len(unit.space.inputs) >= MOST_BUFFERS:
-            return False
+            return "the kernel would be too large"
         self._merge_operands(unit, equation)
         if any(self._depends(operand, unit) for operand in equation.operands if not unit.space.computes(operand)):
-            return False
-        if not unit.space.add(equation):
-            return False
-        self._adopt(unit, equation)
-        return True
+            return "another operand is made from the group's results by a step in between"
+        refusal = unit.space.add(equation)
+        if refusal is None:
+            self._adopt(unit, equation)
+        return refusal
 
     def _merge_operands(self, unit: _Unit, equation: Equation) -> None:
         """Bring the other groups that compute operands into this one, where their loops are the same."""
@@ -358,7 +371,13 @@ def _without_unused_views(graph: Graph) -> Graph:
 
 def fuse(graph: Graph) -> Graph:
     """The graph with its groups as `fused` equations."""
-    return _Fuser(materialize(graph)).run()
+    return fuse_and_explain(graph)[0]
+
+
+def fuse_and_explain(graph: Graph) -> tuple[Graph, list[Refusal]]:
+    """The fused graph, and for every equation that read a group's result and did not join it, why."""
+    fuser = _Fuser(materialize(graph))
+    return fuser.run(), fuser.refusals
 
 
 def materialize(graph: Graph) -> Graph:
