@@ -13,6 +13,9 @@ from .graph import Equation, Graph
 from .passes.cse import cse
 from .passes.dce import dce
 from .passes.expand import expand
+from .passes.fold import fold
+from .passes.simplify import simplify
+from .passes.stabilise import stabilise
 from .verify import verify
 
 Rewrite = Callable[[Graph], Graph]
@@ -20,11 +23,12 @@ Rewrite = Callable[[Graph], Graph]
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """One row of the pipeline."""
+    """One row of the pipeline; `exact` says whether results keep their bits."""
 
     name: str
     function: Rewrite
     reason: str
+    exact: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,18 +41,25 @@ class Stage:
 
 
 PIPELINE: tuple[Pass, ...] = (
+    Pass("fold", fold, "first: the rules recognise constants, not the arithmetic that leads to them"),
+    Pass("simplify", simplify, "before the patterns below, which identities and casts would hide"),
+    Pass("cse", cse, "a pattern that names a value twice, as softmax does, needs equal values to be one"),
+    Pass("stabilise", stabilise, "while composed ops such as softmax can still be seen", exact=False),
     Pass("expand", expand, "everything below knows primitive ops only"),
-    Pass("cse", cse, "definitions repeat what the graph computes already"),
+    Pass("fold_expanded", fold, "definitions bring constants of their own"),
+    Pass("simplify_expanded", simplify, "and general formulas, of which a case may be simple"),
+    Pass("cse_expanded", cse, "and repeat what the graph computes already"),
     Pass("dce", dce, "last: the others leave equations behind that nobody reads any more"),
 )
 
 
-def optimize(graph: Graph, verify_each: bool = True) -> list[Stage]:
+def optimize(graph: Graph, verify_each: bool = True, exact: bool = False) -> list[Stage]:
     """Run the pipeline over a graph with static types (see `specialize`) and over the graphs inside it.
 
     Args:
       graph: what was traced.
       verify_each: whether to check the graph after each pass.
+      exact: whether to leave out the passes that may change bits.
 
     Returns: a stage for each pass, in order; the last one's graph is the result.
 
@@ -65,6 +76,8 @@ def optimize(graph: Graph, verify_each: bool = True) -> list[Stage]:
     """
     stages: list[Stage] = []
     for one in PIPELINE:
+        if exact and not one.exact:
+            continue
         begin = time.perf_counter()
         try:
             graph = everywhere(one.function, graph)

@@ -1,0 +1,159 @@
+"""Algebra as data: each rule is one line, an expression and what may stand in its place.
+
+`pattern` says how the two sides are written. Each rule tells for which dtypes it holds and how near its
+sides are; a test evaluates both on the nasty values (zeros of both signs, infinities, NaN, denormals,
+extremes) to confirm it. x + 0 is not x, because -0.0 + 0.0 is 0.0; for integers it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from .graph import Equation, Value
+from .op import Kind
+from .rule import Exactness, Rule
+
+
+def is_power_of_two(C: np.ndarray[Any, Any]) -> bool:  # noqa: N803 -- the rules' name for a constant
+    """Whether C and 1 / C are powers of two, apart from their sign, and no denormals."""
+    if C.size == 0 or not np.isfinite(C).all() or not C.all():
+        return False
+    mantissa, _ = np.frexp(C)
+    smallest = np.finfo(C.dtype).tiny
+    with np.errstate(over="ignore"):
+        inverse = np.abs(1 / C)
+    return bool((np.abs(mantissa) == 0.5).all() and (inverse >= smallest).all() and (np.abs(C) >= smallest).all())
+
+
+def _inverse(C: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:  # noqa: N803 -- the rules' name for a constant
+    inverse: np.ndarray[Any, Any] = np.reciprocal(C)
+    return inverse
+
+
+def is_shifted(value: Value, producers: Mapping[Value, Equation]) -> bool:
+    """Whether a maximum was subtracted from the value already, as in a softmax that is written stably."""
+    shifted = producers.get(value)
+    if shifted is None or shifted.op.name != "subtract":
+        return False
+    maximum = producers.get(shifted.operands[1])
+    while maximum is not None and maximum.op.kind is Kind.VIEW:
+        maximum = producers.get(maximum.operands[0])
+    return maximum is not None and maximum.op.name == "reduce_max"
+
+
+EXACT_RULES: tuple[Rule, ...] = (
+    # neutral and absorbing elements
+    Rule("x * 1", "x", "iuf"),
+    Rule("x / 1", "x", "f"),
+    Rule("x + -0.0", "x", "f"),
+    Rule("x - 0.0", "x", "f"),
+    Rule("x + 0", "x", "iu"),
+    Rule("x - 0", "x", "iu"),
+    Rule("x * 0", "0", "iu"),
+    Rule("x - x", "0", "iu"),
+    Rule("x // 1", "x", "iu"),
+    Rule("x % 1", "0", "iu"),
+    Rule("x ** 1", "x", "f"),
+    Rule("x ** 0", "1", "f"),
+    Rule("x << 0", "x", "iu"),
+    Rule("x >> 0", "x", "iu"),
+    # signs
+    Rule("-(-x)", "x", "if"),
+    Rule("x * -1", "-x", "if"),
+    Rule("x / -1", "-x", "f"),
+    Rule("-0.0 - x", "-x", "f"),
+    Rule("0 - x", "-x", "i"),
+    Rule("x - (-y)", "x + y", "if"),
+    Rule("x + (-y)", "x - y", "if"),
+    Rule("(-x) * (-y)", "x * y", "if"),
+    Rule("(-x) / (-y)", "x / y", "f"),
+    Rule("abs(-x)", "abs(x)", "if"),
+    Rule("abs(abs(x))", "abs(x)", "if"),
+    Rule("square(-x)", "square(x)", "if"),
+    Rule("square(abs(x))", "square(x)", "if"),
+    # a product is cheaper than a quotient, and the same where the reciprocal is exact
+    Rule("x / C", "x * D", "f", when=is_power_of_two, let={"D": _inverse}),
+    # doing it again changes nothing
+    Rule("maximum(x, x)", "x", "iuf"),
+    Rule("minimum(x, x)", "x", "iuf"),
+    Rule("floor(floor(x))", "floor(x)", "f"),
+    Rule("ceil(ceil(x))", "ceil(x)", "f"),
+    Rule("round(round(x))", "round(x)", "f"),
+    Rule("relu(relu(x))", "relu(x)", "f"),
+    # bits
+    Rule("~(~x)", "x", "biu"),
+    Rule("x & x", "x", "biu"),
+    Rule("x | x", "x", "biu"),
+    Rule("x ^ x", "0", "iu"),
+    Rule("x & 0", "0", "iu"),
+    Rule("x | 0", "x", "iu"),
+    Rule("x ^ 0", "x", "iu"),
+    Rule("x & -1", "x", "i"),
+    Rule("x | -1", "-1", "i"),
+    # logic
+    Rule("logical_not(logical_not(p))", "p", "b"),
+    Rule("logical_and(p, p)", "p", "b"),
+    Rule("logical_and(p, True)", "p", "b"),
+    Rule("logical_and(p, False)", "False", "b"),
+    Rule("logical_or(p, p)", "p", "b"),
+    Rule("logical_or(p, False)", "p", "b"),
+    Rule("logical_or(p, True)", "True", "b"),
+    Rule("logical_xor(p, p)", "False", "b"),
+    Rule("logical_xor(p, False)", "p", "b"),
+    Rule("logical_xor(p, True)", "logical_not(p)", "b"),
+    # comparisons; the negation of x < y is x >= y only where there is no NaN
+    Rule("x < x", "False", "iuf"),
+    Rule("x > x", "False", "iuf"),
+    Rule("x <= x", "True", "iu"),
+    Rule("x >= x", "True", "iu"),
+    Rule("x == x", "True", "biu"),
+    Rule("x != x", "False", "biu"),
+    Rule("logical_not(x == y)", "x != y", "biuf"),
+    Rule("logical_not(x != y)", "x == y", "biuf"),
+    Rule("logical_not(x < y)", "x >= y", "iu"),
+    Rule("logical_not(x <= y)", "x > y", "iu"),
+    Rule("logical_not(x > y)", "x <= y", "iu"),
+    Rule("logical_not(x >= y)", "x < y", "iu"),
+    # choices
+    Rule("where(True, x, y)", "x", "biuf"),
+    Rule("where(False, x, y)", "y", "biuf"),
+    Rule("where(p, x, x)", "x", "biuf"),
+    Rule("where(p, True, False)", "p", "b"),
+    Rule("where(p, False, True)", "logical_not(p)", "b"),
+    Rule("where(logical_not(p), x, y)", "where(p, y, x)", "biuf"),
+    Rule("where(p, where(p, x, y), z)", "where(p, x, z)", "biuf"),
+    Rule("where(p, x, where(p, y, z))", "where(p, x, z)", "biuf"),
+)
+
+CLOSE_RULES: tuple[Rule, ...] = (
+    Rule("x ** 2", "square(x)", "f", Exactness.CLOSE),
+    Rule("x ** 3", "x * square(x)", "f", Exactness.CLOSE),
+    Rule("x ** -1", "reciprocal(x)", "f", Exactness.CLOSE),
+)
+
+STABLE_RULES: tuple[Rule, ...] = (
+    Rule("log(softmax(x, axis=a))", "log_softmax(x, axis=a)", "f", Exactness.STABLE),
+    Rule(
+        "log(reduce_sum(exp(x), axis=a, keepdims=k))",
+        "reduce_logsumexp(x, axis=a, keepdims=k)",
+        "f", Exactness.STABLE, unless=is_shifted,
+    ),
+    Rule(
+        "exp(x) / reduce_sum(exp(x), axis=a, keepdims=True)",
+        "exp(x - reduce_max(x, axis=a, keepdims=True))"
+        " / reduce_sum(exp(x - reduce_max(x, axis=a, keepdims=True)), axis=a, keepdims=True)",
+        "f", Exactness.STABLE, unless=is_shifted,
+    ),
+    Rule("log(1 + exp(x))", "softplus(x)", "f", Exactness.STABLE),
+    Rule("log1p(exp(x))", "softplus(x)", "f", Exactness.STABLE),
+    Rule("log(sigmoid(x))", "-softplus(-x)", "f", Exactness.STABLE),
+    Rule("1 / (1 + exp(-x))", "sigmoid(x)", "f", Exactness.STABLE),
+    Rule("1 - sigmoid(x)", "sigmoid(-x)", "f", Exactness.STABLE),
+    Rule("log(1 + x)", "log1p(x)", "f", Exactness.STABLE),
+    Rule("log(1 - x)", "log1p(-x)", "f", Exactness.STABLE),
+    Rule("exp(x) - 1", "expm1(x)", "f", Exactness.STABLE),
+    Rule("1 - exp(x)", "-expm1(x)", "f", Exactness.STABLE),
+)  # fmt: skip
