@@ -15,10 +15,10 @@ import numpy as np
 
 from .dispatch import apply
 from .op import Differentiability, Example, Gradient, Kind, Op, declare
-from .operand import FOR_NUMPY, PUBLIC, as_operand, as_operands, require_kind, require_same_dtype
+from .operand import FOR_NUMPY, PUBLIC, as_operand, as_operands, kinds_in_words, require_kind, require_same_dtype
 from .tensortype import DType, TensorType, bool_, broadcast_shapes, normalize_axes
 
-Kernel = str | Callable[[tuple[TensorType, ...], Mapping[str, Any]], str]
+Kernel = str | Callable[[tuple[TensorType, ...], Mapping[str, Any]], str] | None
 ResultDType = DType | None
 """None: the operands' own dtype."""
 
@@ -44,9 +44,7 @@ class ReductionFunction(Protocol):
 
     __name__: str
 
-    def __call__(
-        self, input_tensor: Any, axis: Any = None, keepdims: bool = False, name: str | None = None
-    ) -> Any: ...
+    def __call__(self, input_tensor: Any, axis: Any = None, keepdims: bool = False, name: str | None = None) -> Any: ...
 
 
 def infer_elementwise(dtypes: str, result: ResultDType) -> Callable[..., tuple[TensorType, ...]]:
@@ -77,6 +75,13 @@ def elementwise_examples(count: int, dtypes: str, domain: tuple[float, float]) -
         Example(tuple(f"{dtype}{shape} in ({low}, {high})" for shape in shapes))
         for shapes in _SHAPES_OF_EXAMPLES[count]
     )
+
+
+def _documentation(doc: str, op: Op, arguments: str) -> str:
+    """The docstring of a public function: what it does, what it takes, what it raises."""
+    fits = "" if "," not in arguments else "; the shapes broadcast, and both have one dtype"
+    takes = f"Args:\n  {arguments}: {kinds_in_words(op.dtypes)}{fits}."
+    return f"{doc}\n\n{takes}\n\nRaises:\n  DtypeError: for other dtypes.\n"
 
 
 def _named(function: Any, name: str, doc: str, module: str, op: Op) -> Any:
@@ -142,7 +147,7 @@ def unary(
     def function(x: Any, name: str | None = None) -> Any:
         return apply(op, as_operand(x))
 
-    named: UnaryFunction = _named(function, name, doc, "graphjit", op)
+    named: UnaryFunction = _named(function, name, _documentation(doc, op, "x"), "graphjit", op)
     return named
 
 
@@ -164,7 +169,7 @@ def binary(
     def function(x: Any, y: Any, name: str | None = None) -> Any:
         return apply(op, *as_operands(x, y))
 
-    named: BinaryFunction = _named(function, name, doc, "graphjit", op)
+    named: BinaryFunction = _named(function, name, _documentation(doc, op, "x, y"), "graphjit", op)
     return named
 
 
@@ -172,9 +177,12 @@ FLAT: Gradient = Differentiability.NONE
 """For ops whose derivative is zero wherever it exists: gradients through them are None."""
 
 
-def comparison(name: str, numpy: Callable[..., Any], symbol: str, *, doc: str, dtypes: str = "iuf") -> BinaryFunction:
+def comparison(
+    name: str, numpy: Callable[..., Any], symbol: str, *, doc: str, dtypes: str = "iuf", commutes: bool = False
+) -> BinaryFunction:
     """Declare an elementwise comparison."""
-    return binary(name, numpy, f"{{0}} {symbol} {{1}}", FLAT, doc=doc, dtypes=dtypes, result=bool_)
+    kernel = f"{{0}} {symbol} {{1}}"
+    return binary(name, numpy, kernel, FLAT, doc=doc, dtypes=dtypes, result=bool_, commutes=commutes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,9 +260,7 @@ def reduction(
         )
     )
 
-    def function(
-        input_tensor: Any, axis: Any = None, keepdims: bool = False, name: str | None = None
-    ) -> Any:
+    def function(input_tensor: Any, axis: Any = None, keepdims: bool = False, name: str | None = None) -> Any:
         operand = as_operand(input_tensor)
         axes = normalize_axes(axis, operand.type.rank)
         return apply(op, operand, axis=axes, keepdims=bool(keepdims))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, ClassVar, Protocol, TypeVar, runtime_checkable
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
@@ -196,11 +196,19 @@ class Operand(Operators, ABC):
         return iter([self[row] for row in range(len(self))])
 
 
-@runtime_checkable
-class ReadsAsOperand(Protocol):
+class ReadsAsOperand(Operators, ABC):
     """Something that is read as an operand each time it is used: a Variable."""
 
-    def read_value(self) -> Any: ...
+    __slots__ = ()
+
+    @property
+    @abstractmethod
+    def dtype(self) -> DType:
+        """The element type."""
+
+    @abstractmethod
+    def read_value(self) -> Any:
+        """The operand that stands for what is held now; a new one each time."""
 
 
 def is_operand_like(value: object) -> bool:
@@ -224,7 +232,7 @@ def as_operand(value: Any, dtype: DType | None = None, what: str = "value") -> O
         read = value.read_value()
         assert isinstance(read, Operand)
         return read
-    if _holds_operand(value):
+    if holds_operand(value):
         return _stack_nested(value, dtype)
     converted = as_array(value, dtype, what)
     if isinstance(value, np.ndarray):
@@ -243,7 +251,7 @@ def as_operands(*values: Any) -> tuple[Operand, ...]:
             dtype = value.type.dtype
             break
         if isinstance(value, ReadsAsOperand):
-            dtype = value.dtype  # type: ignore[attr-defined]  # every such class has a dtype
+            dtype = value.dtype
             break
     if dtype is None and len(values) > 1:
         dtype = _common_dtype(values)
@@ -252,15 +260,16 @@ def as_operands(*values: Any) -> tuple[Operand, ...]:
 
 def _common_dtype(values: Sequence[Any]) -> DType | None:
     """The dtype that arrays among the values promote to, else that of the widest Python value."""
-    if any(_holds_operand(value) for value in values):
+    if any(holds_operand(value) for value in values):
         return None
     dtypes = [as_array(value).dtype for value in values]
     arrays = [one for one, value in zip(dtypes, values, strict=True) if isinstance(value, np.ndarray | np.generic)]
     return as_dtype(np.result_type(*(arrays or dtypes))) if arrays or dtypes else None
 
 
-def _holds_operand(value: object) -> bool:
-    return isinstance(value, list | tuple) and any(is_operand_like(one) or _holds_operand(one) for one in value)
+def holds_operand(value: object) -> bool:
+    """Whether a list or tuple has an operand in it, however deep."""
+    return isinstance(value, list | tuple) and any(is_operand_like(one) or holds_operand(one) for one in value)
 
 
 def _first_dtype(value: Any) -> DType | None:
@@ -303,9 +312,7 @@ def _plain_array(value: Any, what: str) -> np.ndarray[Any, Any]:
     except ValueError as error:
         raise InvalidArgumentError(f"{what} is not a rectangular array of numbers: {error}") from None
     if array.dtype.kind not in "biufc" or array.dtype.itemsize > 16:
-        raise DtypeError(
-            f"{what} has elements of dtype {array.dtype} ({_shortened(value)}), which cannot be a tensor"
-        )
+        raise DtypeError(f"{what} has elements of dtype {array.dtype} ({_shortened(value)}), which cannot be a tensor")
     native = array.dtype.newbyteorder("=")
     return array if array.dtype == native and array.dtype.isnative else array.astype(native)
 
@@ -375,6 +382,15 @@ def require_same_dtype(types: Sequence[TensorType]) -> DType:
     return first
 
 
+def kinds_in_words(kinds: str) -> str:
+    """NumPy kinds as people say them.
+
+    >>> kinds_in_words("iuf")
+    'integers or floats'
+    """
+    return " or ".join(dict.fromkeys(_KINDS_IN_WORDS[kind] for kind in kinds))
+
+
 def require_kind(type: TensorType, kinds: str, what: str = "operand") -> None:
     """Refuse a dtype whose NumPy kind is not among `kinds`.
 
@@ -382,8 +398,7 @@ def require_kind(type: TensorType, kinds: str, what: str = "operand") -> None:
       DtypeError: if it is not.
     """
     if type.dtype.numpy.kind not in kinds:
-        wanted = " or ".join(dict.fromkeys(_KINDS_IN_WORDS[kind] for kind in kinds))
-        raise DtypeError(f"{what} must hold {wanted}, not {type.dtype.name}")
+        raise DtypeError(f"{what} must hold {kinds_in_words(kinds)}, not {type.dtype.name}")
 
 
 def require_rank(type: TensorType, least: int, what: str = "operand") -> None:
@@ -408,7 +423,9 @@ __all__ = [
     "bool_",
     "complex64",
     "for_numpy",
+    "holds_operand",
     "is_operand_like",
+    "kinds_in_words",
     "public",
     "require_kind",
     "require_rank",

@@ -10,7 +10,7 @@ from ..graph import Graph
 from ..op import Differentiability, Example, Kind, Op, declare
 from ..tensortype import TensorType, float64
 from ..writer import write_graph
-from .elementwise import add
+from .arithmetic import add
 
 
 def _types_of_outputs(types: tuple[TensorType, ...], *, graph: Graph, **_space: Any) -> tuple[TensorType, ...]:

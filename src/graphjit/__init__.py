@@ -9,8 +9,19 @@ if _os.path.islink(_link):
     __path__.insert(0, _os.path.dirname(_os.path.realpath(_link)))
 
 from graphjit.compiler.dispatch import set_default_interpreter as _set_default_interpreter
+from graphjit.compiler.ops.arithmetic import *
+from graphjit.compiler.ops.arithmetic import (
+    abs as absolute,
+    divide as true_divide,
+    floordiv as floor_divide,
+    mod as remainder,
+    pow as power,
+)
+from graphjit.compiler.ops.bitwise import *
+from graphjit.compiler.ops.bitwise import invert as bitwise_not
 from graphjit.compiler.ops.broadcasting import *
-from graphjit.compiler.ops.elementwise import *
+from graphjit.compiler.ops.casting import *
+from graphjit.compiler.ops.comparing import *
 from graphjit.compiler.ops.filling import *
 from graphjit.compiler.ops.filling import range_ as arange, range_ as range
 from graphjit.compiler.ops.indexing import *
@@ -18,12 +29,44 @@ from graphjit.compiler.ops.joining import *
 from graphjit.compiler.ops.joining import concat as concatenate
 from graphjit.compiler.ops.padding import *
 from graphjit.compiler.ops.reduction import *
+from graphjit.compiler.ops.rounding import *
+from graphjit.compiler.ops.selecting import *
 from graphjit.compiler.ops.shaping import *
 from graphjit.compiler.ops.sizes import rank_of as rank, shape_of as shape, size_of as size
 from graphjit.compiler.ops.slicing import *
 from graphjit.compiler.ops.slicing import reverse as flip, slice_ as slice
 from graphjit.compiler.ops.sources import *
 from graphjit.compiler.ops.subscripts import *
+from graphjit.compiler.ops.transcendental import *
+from graphjit.compiler.ops.transcendental import (
+    acos as arccos,
+    acosh as arccosh,
+    asin as arcsin,
+    asinh as arcsinh,
+    atan as arctan,
+    atan2 as arctan2,
+    atanh as arctanh,
+)
+from graphjit.compiler.tensortype import (
+    DType,
+    TensorShape,
+    TensorSpec,
+    as_dtype,
+    bool_ as bool,
+    complex64,
+    complex128,
+    float16,
+    float32,
+    float64,
+    int8,
+    int16,
+    int32,
+    int64,
+    uint8,
+    uint16,
+    uint32,
+    uint64,
+)
 from graphjit.tracer.eager import EagerInterpreter as _EagerInterpreter
 from graphjit.tracer.tensor import Tensor, constant, convert_to_tensor, is_tensor
 
