@@ -79,11 +79,17 @@ def _gathered_array(x: Array, indices: Array, *, axis: int, batch_dims: int) -> 
     return np.array(x[_places_along(x.shape, indices, axis, batch_dims)])
 
 
-def _gather_gradient(g: Any, y: Any, x: Any, indices: Any, *, axis: int, batch_dims: int) -> Any:
-    size = x.type.shape[axis]
+@public()
+def ungather(g: Any, indices: Any, like: Any, axis: int, batch_dims: int = 0) -> Any:
+    """Zeros of the shape of `like` to which the slices of `g` are added at their positions along `axis`."""
+    size = like.type.shape[axis]
     if size is None:
-        return apply(ungather_like_op, g, indices, x, axis=axis, batch_dims=batch_dims)
+        return apply(ungather_like_op, g, indices, like, axis=axis, batch_dims=batch_dims)
     return apply(ungather_op, g, indices, size=size, axis=axis, batch_dims=batch_dims)
+
+
+def _gather_gradient(g: Any, y: Any, x: Any, indices: Any, *, axis: int, batch_dims: int) -> Any:
+    return ungather(g, indices, x, axis, batch_dims)
 
 
 def _gather_example(operand: str, indices: Any, axis: int, batch_dims: int = 0) -> Example:

@@ -24,9 +24,11 @@ from graphjit.compiler.ops.casting import *
 from graphjit.compiler.ops.comparing import *
 from graphjit.compiler.ops.filling import *
 from graphjit.compiler.ops.filling import range_ as arange, range_ as range
+from graphjit.compiler.ops.grouping import *
 from graphjit.compiler.ops.indexing import *
 from graphjit.compiler.ops.joining import *
 from graphjit.compiler.ops.joining import concat as concatenate
+from graphjit.compiler.ops.ordering import *
 from graphjit.compiler.ops.padding import *
 from graphjit.compiler.ops.reduction import *
 from graphjit.compiler.ops.rounding import *
