@@ -81,7 +81,8 @@ EXACT_RULES: tuple[Rule, ...] = (
     Rule("minimum(x, x)", "x", "iuf"),
     Rule("floor(floor(x))", "floor(x)", "f"),
     Rule("ceil(ceil(x))", "ceil(x)", "f"),
-    Rule("round(round(x))", "round(x)", "f"),
+    Rule("rint(rint(x))", "rint(x)", "f"),
+    Rule("trunc(trunc(x))", "trunc(x)", "f"),
     Rule("relu(relu(x))", "relu(x)", "f"),
     # bits
     Rule("~(~x)", "x", "biu"),

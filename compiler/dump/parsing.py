@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import struct
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from graphjit.runtime.errors import FormatError, GraphjitError
 
@@ -16,6 +17,8 @@ from .tokens import Token, Tokens
 
 RESERVED = frozenset({"return", "true", "false", "none", "inf", "nan", "dense"})
 """Words that name no graph unless they are quoted."""
+
+T = TypeVar("T")
 
 _MAXIMUM_RANK = 64
 _WORDS = {"true": True, "false": False, "none": None}
@@ -40,11 +43,36 @@ def parse_graph(text: str) -> Graph:
     """
     if not isinstance(text, str):
         raise FormatError(f"a graph is read from a str, not from {type(text).__name__}")
+    return _whole(text, _graph)
+
+
+def parse_type(text: str) -> TensorType:
+    """The type that a text such as "f32[2,?]" describes.
+
+    Raises:
+      FormatError: if it describes none.
+    """
+    return _whole(text, _type)
+
+
+def parse_constant(text: str) -> Any:
+    """The attribute constant that a text describes (see `notation`).
+
+    Raises:
+      FormatError: if it describes none.
+
+    >>> parse_constant("(1, -0.0, true)")
+    (1, -0.0, True)
+    """
+    return _whole(text, _constant)
+
+
+def _whole(text: str, read: Callable[[Tokens], T]) -> T:
     tokens = Tokens(text)
-    graph = _graph(tokens)
+    result = read(tokens)
     if tokens.current.kind != "end":
-        tokens.fail(f"nothing may follow the graph, but {tokens.current.text!r} does")
-    return graph
+        tokens.fail(f"nothing may follow, but {tokens.current.text!r} does")
+    return result
 
 
 # --- graphs
@@ -126,9 +154,7 @@ class _Body:
         outputs = []
         for (token, given), inferred in zip(results, types, strict=True):
             if given is not None and not inferred.accepts(given):
-                self._tokens.fail(
-                    f"{token.text} is given as {given}, but {place.text} makes {inferred}", token
-                )
+                self._tokens.fail(f"{token.text} is given as {given}, but {place.text} makes {inferred}", token)
             outputs.append(self._define(token, inferred if given is None else given))
         return tuple(outputs)
 
