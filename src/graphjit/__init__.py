@@ -29,9 +29,11 @@ from graphjit.compiler.ops.indexing import *
 from graphjit.compiler.ops.joining import *
 from graphjit.compiler.ops.joining import concat as concatenate
 from graphjit.compiler.ops.ordering import *
+from graphjit.compiler.ops.linear import *
 from graphjit.compiler.ops.padding import *
 from graphjit.compiler.ops.reduction import *
 from graphjit.compiler.ops.rounding import *
+from graphjit.compiler.ops.scanning import *
 from graphjit.compiler.ops.selecting import *
 from graphjit.compiler.ops.shaping import *
 from graphjit.compiler.ops.sizes import rank_of as rank, shape_of as shape, size_of as size
