@@ -33,6 +33,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from graphjit.runtime.threefry import threefry, threefry_body
+
 DTYPES: Final = (
     "bool",
     "int8",
@@ -538,6 +540,7 @@ WORDS: Final[dict[str, Word]] = {
         Word("count_ones", 1, _count_ones, _both(_call_integer("ctpop"))),
         Word("count_leading_zeros", 1, _count_leading_zeros,
              _both(_call_integer("ctlz", extra=", i1 false"))),
+        Word("threefry", 2, threefry, {"uint64": threefry_body()}),
         _bits("float32_bits", "float32", "uint32"),
         _bits("float64_bits", "float64", "uint64"),
         _bits("float32_from_bits", "uint32", "float32"),
