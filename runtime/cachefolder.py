@@ -68,6 +68,12 @@ class CacheFolder:
         self._touch(path)
         return found
 
+    def discard(self, name: str, why: str) -> None:
+        """Remove an entry that turned out to be of no use."""
+        self._warn(f"{name}: {why}; it is compiled again")
+        if self._usable():
+            self._remove(self._path(name))
+
     def store(self, name: str, parts: Sequence[bytes], text: str) -> None:
         """Keep an entry, and a readable text beside it; whoever reads sees all of it or nothing."""
         if not self._usable():

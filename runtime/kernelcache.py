@@ -34,6 +34,8 @@ from graphjit.runtime.errors import KernelError
 _DOCSTRING = re.compile(r'"""(.*?)"""', re.DOTALL)
 _PARTS = 2
 
+_lock = threading.RLock()
+
 
 @dataclass(frozen=True)
 class _Made:
@@ -117,7 +119,7 @@ def _environment() -> str:
 def _sources_digest() -> str:
     """A digest of the modules that give a text its meaning, so that editing them makes kernels anew."""
     folder = Path(__file__).parent
-    files = [folder / f"{name}.py" for name in ("kernel_language", "native", "machinecode")]
+    files = [folder / f"{name}.py" for name in ("kernel_language", "native", "machinecode", "threefry")]
     files += sorted((folder / "vmath").glob("*.py"))
     digest = hashlib.sha256()
     for file in files:
@@ -148,7 +150,6 @@ class KernelStore:
     def __init__(self, folder: CacheFolder) -> None:
         self._folder = folder
         self._kernels: weakref.WeakValueDictionary[str, Kernel] = weakref.WeakValueDictionary()
-        self._lock = threading.RLock()
         self.counters = KernelCounters()
 
     def load(self, text: str, name: str, identity: str, compile_text: Callable[[str, str], Any]) -> Kernel:
@@ -157,7 +158,7 @@ class KernelStore:
         if kernel is not None:
             self._count(shared=1)
             return kernel
-        with self._lock:
+        with _lock:
             kernel = self._kernels.get(identity)
             if kernel is None:
                 kernel = self._from_folder(text, name, identity)
@@ -170,13 +171,15 @@ class KernelStore:
         parts = self._folder.load(identity, _PARTS)
         if parts is None:
             return None
-        kernel = Kernel(text, name, identity, _Made(parts, "loaded", 0.0))
+        try:
+            kernel = Kernel(text, name, identity, _Made(parts, "loaded", 0.0))
+        except KernelError as error:
+            self._folder.discard(identity, str(error))
+            return None
         self._count(loaded=1)
         return kernel
 
-    def _compiled(
-        self, text: str, name: str, identity: str, compile_text: Callable[[str, str], Any]
-    ) -> Kernel:
+    def _compiled(self, text: str, name: str, identity: str, compile_text: Callable[[str, str], Any]) -> Kernel:
         start = time.perf_counter()
         module = compile_text(text, symbol_of(identity))
         parts = [machinecode.object_code(module), zlib.compress(str(module).encode(), 6)]
@@ -187,7 +190,7 @@ class KernelStore:
         return kernel
 
     def _count(self, compiled: int = 0, loaded: int = 0, shared: int = 0) -> None:
-        with self._lock:
+        with _lock:
             now = self.counters
             self.counters = KernelCounters(now.compiled + compiled, now.loaded + loaded, now.shared + shared)
 
@@ -230,6 +233,22 @@ def kernel_counters() -> KernelCounters:
     return _store().counters
 
 
-# A forked child may have inherited a lock that is held: it starts over, and the folder gives kernels back.
+def _hold() -> None:
+    """Before a fork: wait for whoever compiles, in the order in which compiling takes the locks."""
+    _lock.acquire()
+    native = sys.modules.get("graphjit.runtime.native")
+    if native is not None:
+        native.global_compiler_lock.acquire()
+    machinecode.hold()
+
+
+def _let_go() -> None:
+    machinecode.let_go()
+    native = sys.modules.get("graphjit.runtime.native")
+    if native is not None:
+        native.global_compiler_lock.release()
+    _lock.release()
+
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_store.cache_clear)
+    os.register_at_fork(before=_hold, after_in_parent=_let_go, after_in_child=_let_go)

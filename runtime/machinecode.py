@@ -6,7 +6,6 @@ ten times as long to import, is for `native`. Knows nothing of kernels or caches
 
 from __future__ import annotations
 
-import os
 import threading
 from dataclasses import dataclass
 from functools import lru_cache
@@ -32,13 +31,16 @@ ALLOWED_SYMBOLS = frozenset(
 _lock = threading.RLock()
 
 
-def _fresh_lock() -> None:
-    global _lock
-    _lock = threading.RLock()
+def hold() -> None:
+    """Wait until no thread is inside of LLVM, and keep all out: for a fork, whose child has one thread."""
+    _lock.acquire()
+    llvm.ffi.lib._lock.__enter__()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_fresh_lock)
+def let_go() -> None:
+    """Undo `hold`, in the parent and in the child."""
+    llvm.ffi.lib._lock.__exit__(None, None, None)
+    _lock.release()
 
 
 @dataclass(frozen=True)
@@ -110,9 +112,7 @@ def object_code(module: Any) -> bytes:
     unknown = sorted(
         function.name
         for function in module.functions
-        if function.is_declaration
-        and not function.name.startswith("llvm.")
-        and function.name not in ALLOWED_SYMBOLS
+        if function.is_declaration and not function.name.startswith("llvm.") and function.name not in ALLOWED_SYMBOLS
     )
     if unknown:
         raise KernelError(f"machine code would call {', '.join(unknown)}, which no kernel may")
