@@ -90,10 +90,10 @@ def _product_gradient(g: Any, y: Any, data: Any, ids: Any, *, num: int | None, o
     return PUBLIC["where"](alone, factor, constant(0, dtype))
 
 
-_IDS = np.array([0, 0, 2], np.int32)
 _SEGMENT_EXAMPLES = (
-    Example(("f64[3,2]", _IDS), {"num": 4, "ordered": False}),
-    Example(("f64[3,2]", _IDS), {"num": None, "ordered": True}),
+    Example(("f64[3,2]", np.array([1, 0, 1], np.int32)), {"num": 2, "ordered": False}),
+    Example(("f64[3,2]", np.array([0, 0, 2], np.int32)), {"num": 4, "ordered": False}, differentiable=False),
+    Example(("f64[3,2]", np.array([0, 0, 2], np.int32)), {"num": None, "ordered": True}),
     Example(("f64[2,2]", np.array([[1, -1], [0, 1]])), {"num": 2, "ordered": False}),
     Example(("f64[0,2]", np.zeros(0, np.int32)), {"num": 3, "ordered": False}),
 )
@@ -120,11 +120,11 @@ def _declare_segment(name: str, put: np.ufunc, empty: Any, gradient: Gradient, d
 
 
 def _least(dtype: DType) -> Any:
-    return -np.inf if dtype.is_floating else dtype.min
+    return dtype.min
 
 
 def _greatest(dtype: DType) -> Any:
-    return np.inf if dtype.is_floating else dtype.max
+    return dtype.max
 
 
 segment_sum_op: Op = _declare_segment(

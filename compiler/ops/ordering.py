@@ -189,12 +189,10 @@ def _search_type(types: tuple[TensorType, ...], *, side: str, dtype: DType) -> t
 
 
 def _searched_array(sequence: Array, values: Array, *, side: Any, dtype: DType) -> Array:
-    rows = sequence.reshape(-1, sequence.shape[-1])
-    wanted = values.reshape(rows.shape[0], values.shape[-1])
-    found = np.empty(wanted.shape, dtype.numpy)
-    for row in range(rows.shape[0]):
-        found[row] = np.searchsorted(rows[row], wanted[row], side)
-    return found.reshape(values.shape)
+    found = np.empty(values.shape, dtype.numpy)
+    for row in np.ndindex(*sequence.shape[:-1]):
+        found[row] = np.searchsorted(sequence[row], values[row], side)
+    return found
 
 
 searchsorted_op: Op = declare(

@@ -17,6 +17,7 @@ from graphjit.compiler.ops.arithmetic import (
     mod as remainder,
     pow as power,
 )
+from graphjit.compiler.ops.arrayfunctions import *
 from graphjit.compiler.ops.bitwise import *
 from graphjit.compiler.ops.bitwise import invert as bitwise_not
 from graphjit.compiler.ops.broadcasting import *
@@ -28,8 +29,8 @@ from graphjit.compiler.ops.grouping import *
 from graphjit.compiler.ops.indexing import *
 from graphjit.compiler.ops.joining import *
 from graphjit.compiler.ops.joining import concat as concatenate
-from graphjit.compiler.ops.ordering import *
 from graphjit.compiler.ops.linear import *
+from graphjit.compiler.ops.ordering import *
 from graphjit.compiler.ops.padding import *
 from graphjit.compiler.ops.reduction import *
 from graphjit.compiler.ops.rounding import *
@@ -41,6 +42,7 @@ from graphjit.compiler.ops.slicing import *
 from graphjit.compiler.ops.slicing import reverse as flip, slice_ as slice
 from graphjit.compiler.ops.sources import *
 from graphjit.compiler.ops.subscripts import *
+from graphjit.compiler.ops.updating import *
 from graphjit.compiler.ops.transcendental import *
 from graphjit.compiler.ops.transcendental import (
     acos as arccos,
@@ -72,7 +74,10 @@ from graphjit.compiler.tensortype import (
     uint64,
 )
 from graphjit.tracer.eager import EagerInterpreter as _EagerInterpreter
+from graphjit.tracer.namescope import name_scope
+from graphjit.tracer.tape import GradientTape, UnconnectedGradients
 from graphjit.tracer.tensor import Tensor, constant, convert_to_tensor, is_tensor
+from graphjit.tracer.variable import Variable
 
 _set_default_interpreter(_EagerInterpreter())
 
