@@ -38,6 +38,10 @@ class Interpreter(ABC):
         """An operand for an array of the user's; `converted` is a copy of it with the wanted dtype."""
         return self.constant(converted)
 
+    def resolved(self, operands: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The operands as recorders know them, where a closure brought those of another graph."""
+        return operands
+
 
 class Recorder(Protocol):
     """Is told of every op after it was interpreted."""
@@ -118,6 +122,18 @@ def apply_all(op: Op, operands: tuple[Operand, ...], attributes: Mapping[str, An
     """Interpret `op`; its outputs."""
     scope = _scope.get(None) or _default[0]
     outputs = scope.interpreter.apply(op, operands, attributes)
+    if scope.recorders:
+        tell_recorders(scope, op, scope.interpreter.resolved(operands), attributes, outputs)
+    return outputs
+
+
+def tell_recorders(
+    scope: Scope,
+    op: Op,
+    operands: tuple[Any, ...],
+    attributes: Mapping[str, Any],
+    outputs: tuple[Any, ...],
+) -> None:
+    """Let everybody who listens know of an op, or of something that is to be differentiated like one."""
     for recorder in scope.recorders:
         recorder.record(op, operands, attributes, outputs)
-    return outputs

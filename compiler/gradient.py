@@ -1,39 +1,52 @@
 """Differentiation: one reverse walk over recorded equations, for tapes and graphs alike.
 
 A record is an op with the operands it had and the outputs it gave; operands may be
-tensors or symbols. Rules are written with public ops, so the walk computes at once
-or writes equations, depending on who interprets; higher orders and forward mode
+tensors, symbols or variables. Rules are written with public ops, so the walk computes at
+once or writes equations, depending on who interprets; higher orders and forward mode
 come from recording the walk itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
-from graphjit.runtime.errors import GradientError
+from graphjit.runtime.errors import GradientError, GraphjitError
 
 from .dispatch import add_recorder, remove_recorder
-from .location import add_location, user_location
-from .op import Differentiability, Kind, Op
-from .operand import PUBLIC, Operand
+from .graph import Location
+from .location import CodeLine, describe, location_of_line, user_line
+from .op import Differentiability, Kind, Op, Pullback
+from .operand import PUBLIC
+from .tensortype import DType
+from .writer import Symbol
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One interpreted op."""
+class Record(NamedTuple):
+    """One interpreted op, and the user's line that asked for it."""
 
     op: Op
     operands: tuple[Any, ...]
     attributes: Mapping[str, Any]
     outputs: tuple[Any, ...]
+    line: CodeLine | None = None
+
+    @property
+    def location(self) -> Location | None:
+        """Where the user wrote it."""
+        first = self.outputs[0] if self.outputs else None
+        traced = first.location if isinstance(first, Symbol) else None
+        return traced or location_of_line(self.line)
 
 
 def key_of(value: Any) -> int:
     """What identifies a value to a walk: a symbol by the value it stands for, anything else by itself."""
-    inner = getattr(value, "value", None) if isinstance(value, Operand) else None
-    return id(value if inner is None or callable(inner) else inner)
+    return id(value.value if isinstance(value, Symbol) else value)
+
+
+def is_differentiable(dtype: DType) -> bool:
+    """Whether values of this dtype have gradients."""
+    return dtype.is_floating or dtype.is_complex
 
 
 class Recording:
@@ -58,13 +71,36 @@ class Recording:
     def record(
         self, op: Op, operands: tuple[Any, ...], attributes: Mapping[str, Any], outputs: tuple[Any, ...]
     ) -> None:
+        """Note an op that was interpreted, if it depends on what is watched and can be differentiated."""
+        tracked = self._tracked
+        for operand in operands:
+            if key_of(operand) in tracked:
+                break
+        else:
+            return
         if op.gradient is Differentiability.NONE:
             return
-        if any(key_of(operand) in self._tracked for operand in operands):
-            self.records.append(Record(op, operands, attributes, outputs))
-            self._tracked.update(
-                key_of(output) for output in outputs if output.type.dtype.is_floating or output.type.dtype.is_complex
-            )
+        self.records.append(Record(op, operands, attributes, outputs, user_line()))
+        tracked.update(key_of(output) for output in outputs if is_differentiable(output.dtype))
+
+    def reach(self, sources: Iterable[Any]) -> set[int]:
+        """The keys of the sources and of all recorded values that depend on them through gradient rules."""
+        reached = {key_of(source) for source in sources}
+        for record in self.records:
+            if _depends(record, reached):
+                reached.update(key_of(output) for output in record.outputs if is_differentiable(output.dtype))
+        return reached
+
+
+def _depends(record: Record, reached: set[int]) -> bool:
+    """Whether a gradient may flow from the record's outputs to what is reached."""
+    rules = record.op.gradient
+    if isinstance(rules, list | tuple) and None in rules:
+        return any(
+            key_of(operand) in reached and record.op.rule(position) is not None
+            for position, operand in enumerate(record.operands)
+        )
+    return any(key_of(operand) in reached for operand in record.operands)
 
 
 class Cotangents:
@@ -83,46 +119,90 @@ class Cotangents:
         """The sum of the contributions, None where there was none."""
         return self._by_key.get(key_of(value))
 
+    def take(self, value: Any, kept: set[int]) -> Any:
+        """The sum of the contributions, which is forgotten unless the value's key is in `kept`."""
+        key = key_of(value)
+        return self._by_key.get(key) if key in kept else self._by_key.pop(key, None)
 
-def backward(recording: Recording, seeds: Iterable[tuple[Any, Any]]) -> Cotangents:
+
+class Walk:
+    """One reverse walk. What looks into walks (a search for the first NaN) overrides `contributed`."""
+
+    def contributed(self, record: Record, incoming: Sequence[Any], operand: Any, contribution: Any) -> None:
+        """Called for each cotangent that a rule gave."""
+
+    def run(
+        self,
+        recording: Recording,
+        seeds: Iterable[tuple[Any, Any]],
+        sources: Sequence[Any] | None = None,
+    ) -> Cotangents:
+        """Walk the records in reverse: see `backward`."""
+        cotangents = Cotangents()
+        for value, cotangent in seeds:
+            cotangents.add(value, cotangent)
+        wanted = recording._tracked if sources is None else recording.reach(sources)
+        kept = wanted if sources is None else {key_of(source) for source in sources}
+        for record in reversed(recording.records):
+            incoming = [cotangents.take(output, kept) for output in record.outputs]
+            if any(one is not None for one in incoming):
+                self._pull_back(record, incoming, wanted, cotangents)
+        return cotangents
+
+    def _pull_back(self, record: Record, incoming: list[Any], wanted: set[int], cotangents: Cotangents) -> None:
+        if not _depends(record, wanted):
+            return
+        _require_rules(record)
+        try:
+            for operand, contribution in _contributions(record, incoming, wanted):
+                if record.op.kind is Kind.ELEMENTWISE:
+                    contribution = PUBLIC["sum_to_shape_of"](contribution, operand)
+                self.contributed(record, incoming, operand, contribution)
+                cotangents.add(operand, contribution)
+        except GraphjitError as error:
+            error.add_note(f"while differentiating {record.op.name}, written at {describe(record.location)}")
+            raise
+
+
+def backward(
+    recording: Recording, seeds: Iterable[tuple[Any, Any]], sources: Sequence[Any] | None = None
+) -> Cotangents:
     """Walk the records in reverse from `seeds`, pairs of a value and its cotangent.
+
+    Where `sources` are named, only what leads to them is walked, and only their cotangents are kept.
 
     Raises:
       GradientError: if the walk reaches an op that has no rule.
     """
-    cotangents = Cotangents()
-    for value, cotangent in seeds:
-        cotangents.add(value, cotangent)
-    for record in reversed(recording.records):
-        incoming = [cotangents.of(output) for output in record.outputs]
-        if any(one is not None for one in incoming):
-            _pull_back(record, incoming, recording, cotangents)
-    return cotangents
+    return Walk().run(recording, seeds, sources)
 
 
-def _pull_back(record: Record, incoming: list[Any], recording: Recording, cotangents: Cotangents) -> None:
-    _require_rules(record)
+def _contributions(record: Record, incoming: list[Any], wanted: set[int]) -> Iterator[tuple[Any, Any]]:
+    """Each operand that is wanted with its cotangent, where there is one."""
     g, y = _joined(record, incoming)
-    for position, operand in enumerate(record.operands):
-        rule = record.op.rule(position)
-        if rule is None or not recording.is_tracked(operand):
+    asked = tuple(key_of(operand) in wanted and is_differentiable(operand.dtype) for operand in record.operands)
+    rules = record.op.gradient
+    if isinstance(rules, Pullback):
+        found = rules.function(asked, g, y, *record.operands, **record.attributes)
+        for operand, one, is_asked in zip(record.operands, found, asked, strict=True):
+            if is_asked and one is not None:
+                yield operand, one
+        return
+    for position, (operand, is_asked) in enumerate(zip(record.operands, asked, strict=True)):
+        rule = record.op.rule(position) if is_asked else None
+        if rule is None:
             continue
         contribution = rule(g, y, *record.operands, **record.attributes)
-        if contribution is None:
-            continue
-        if record.op.kind is Kind.ELEMENTWISE:
-            contribution = PUBLIC["sum_to_shape_of"](contribution, operand)
-        cotangents.add(operand, contribution)
+        if contribution is not None:
+            yield operand, contribution
 
 
 def _require_rules(record: Record) -> None:
-    if isinstance(record.op.gradient, Differentiability):
-        error = GradientError(
-            f"{record.op.name} has no gradient rule; put gj.stop_gradient around it, "
-            "or give the rule with gj.custom_gradient"
+    if record.op.gradient is Differentiability.MISSING:
+        raise GradientError(
+            f"{record.op.name} has no gradient rule; it was written at {describe(record.location)}. "
+            "Put gj.stop_gradient around it, or give the rule with gj.custom_gradient"
         )
-        add_location(error, user_location())
-        raise error
 
 
 def _joined(record: Record, incoming: list[Any]) -> tuple[Any, Any]:
@@ -135,9 +215,7 @@ def _joined(record: Record, incoming: list[Any]) -> tuple[Any, Any]:
     return filled, record.outputs
 
 
-def forward(
-    recording: Recording, tangents: Sequence[tuple[Any, Any]], target: Any
-) -> Any:
+def forward(recording: Recording, tangents: Sequence[tuple[Any, Any]], target: Any) -> Any:
     """The derivative of `target` along `tangents` (pairs of a watched value and its tangent), or None.
 
     The reverse walk is linear in its seed, so its own reverse is the forward derivative.
@@ -145,11 +223,12 @@ def forward(
     seed = PUBLIC["zeros_like"](target)
     linear = Recording()
     linear.watch(seed)
+    sources = [value for value, _ in tangents]
     add_recorder(linear)
     try:
-        cotangents = backward(recording, [(target, seed)])
+        cotangents = backward(recording, [(target, seed)], sources)
     finally:
         remove_recorder(linear)
     pairs = [(cotangents.of(value), tangent) for value, tangent in tangents]
     reached = [(cotangent, tangent) for cotangent, tangent in pairs if cotangent is not None]
-    return backward(linear, reached).of(seed) if reached else None
+    return backward(linear, reached, [seed]).of(seed) if reached else None

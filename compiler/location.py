@@ -55,6 +55,25 @@ def location_of_frame(frame: FrameType) -> Location:
     return Location(code.co_filename, line, code.co_name, text)
 
 
+CodeLine = tuple[CodeType, int]
+"""A line as it can be noted quickly; `location_of_line` makes it readable."""
+
+
+def user_line() -> CodeLine | None:
+    """Where the user is, for callers that cannot afford `user_location`."""
+    frame = user_frame()
+    return None if frame is None else (frame.f_code, frame.f_lineno or frame.f_code.co_firstlineno)
+
+
+def location_of_line(line: CodeLine | None) -> Location | None:
+    """The location that `user_line` noted."""
+    if line is None:
+        return None
+    code, number = line
+    text = linecache.getline(code.co_filename, number).strip()
+    return Location(code.co_filename, number, code.co_name, text)
+
+
 def user_location() -> Location | None:
     """Where the user is, or None when no frame is the user's."""
     frame = user_frame()

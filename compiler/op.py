@@ -43,7 +43,20 @@ class Differentiability(StrEnum):
 
 Infer = Callable[..., tuple[TensorType, ...]]
 Rule = Callable[..., Any]
-Gradient = Sequence[Rule | None] | Rule | Differentiability
+
+
+@dataclass(frozen=True, slots=True)
+class Pullback:
+    """A gradient rule that gives the cotangents of all operands at once.
+
+    `function(wanted, g, y, *operands, **attributes)` returns a sequence with one cotangent, or None,
+    for each operand; `wanted` is a tuple of booleans that says which of them will be looked at.
+    """
+
+    function: Callable[..., Sequence[Any]]
+
+
+Gradient = Sequence[Rule | None] | Rule | Pullback | Differentiability
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +160,8 @@ class Op:
         rules = self.gradient
         if isinstance(rules, Differentiability):
             return None
+        if isinstance(rules, Pullback):
+            return partial(_one_of_all, rules, position)
         if callable(rules):
             return partial(rules, position)
         return rules[position] if position < len(rules) else rules[-1]
@@ -156,6 +171,11 @@ class Op:
 
     def __reduce__(self) -> tuple[Any, tuple[str]]:
         return find_op, (self.name,)
+
+
+def _one_of_all(pullback: Pullback, position: int, g: Any, y: Any, *operands: Any, **attributes: Any) -> Any:
+    wanted = tuple(place == position for place in range(len(operands)))
+    return pullback.function(wanted, g, y, *operands, **attributes)[position]
 
 
 _TABLE: Final[dict[str, Op]] = {}

@@ -172,6 +172,16 @@ class GraphWriter(Interpreter):
             raise leaked(operand)
         return self.lift_concrete(operand)
 
+    def resolved(self, operands: tuple[Any, ...]) -> tuple[Any, ...]:
+        if not self.environment:
+            return operands
+        return tuple(self._counterpart(operand) for operand in operands)
+
+    def _counterpart(self, operand: Any) -> Any:
+        if isinstance(operand, Symbol) and operand.writer is not self:
+            return self.environment.get(operand.value, operand)
+        return operand
+
     def lift_concrete(self, operand: Operand) -> Symbol:
         """The symbol that stands for an operand with numbers: here a constant; a trace captures it."""
         array: np.ndarray[Any, Any] = operand.numpy()  # type: ignore[attr-defined]  # concrete operands have it

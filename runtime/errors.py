@@ -42,6 +42,21 @@ class FailedPreconditionError(GraphjitError, RuntimeError):
     """A thing was used before it was ready, or after it was closed."""
 
 
+class MutationError(GraphjitError, TypeError, RuntimeError):
+    """Python's syntax for changing a thing in place was used on a tensor or a variable.
+
+    Cause: `v += 1` or `v[0] = 4`.
+    Remedy: `v.assign_add(1)`, `v[0].assign(4)`; for tensors `gj.tensor_scatter_nd_update`.
+    """
+
+
+class IdentityError(GraphjitError, TypeError):
+    """A tensor or a variable was used as a key, though == compares its elements.
+
+    Remedy: use `x.ref()` as the key.
+    """
+
+
 class NotFoundError(GraphjitError, LookupError):
     """A named thing does not exist."""
 

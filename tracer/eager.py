@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from graphjit.compiler.dispatch import Interpreter
 from graphjit.compiler.location import add_location, user_location
 from graphjit.compiler.op import Op
 from graphjit.compiler.operand import Operand
@@ -15,15 +14,14 @@ from graphjit.compiler.tensortype import TensorType
 from graphjit.compiler.writer import Symbol, leaked
 from graphjit.runtime.errors import GraphjitError
 
+from .state import State, StateInterpreter
 from .tensor import Tensor
 
 
-class EagerInterpreter(Interpreter):
+class EagerInterpreter(StateInterpreter):
     """Computes each op with NumPy."""
 
-    def apply(
-        self, op: Op, operands: tuple[Operand, ...], attributes: Mapping[str, Any]
-    ) -> tuple[Operand, ...]:
+    def apply(self, op: Op, operands: tuple[Operand, ...], attributes: Mapping[str, Any]) -> tuple[Operand, ...]:
         for operand in operands:
             if isinstance(operand, Symbol):
                 raise leaked(operand)
@@ -41,6 +39,15 @@ class EagerInterpreter(Interpreter):
 
     def constant(self, array: np.ndarray[Any, Any]) -> Operand:
         return Tensor(array)
+
+    def read_variable(self, variable: State) -> Operand:
+        return Tensor(variable.array)
+
+    def assign_variable(self, variable: State, value: Operand) -> None:
+        if isinstance(value, Symbol):
+            raise leaked(value)
+        array: np.ndarray[Any, Any] = value._array  # type: ignore[attr-defined]  # a Tensor, as it is no symbol
+        variable.array = array if array.flags.c_contiguous else array.copy()
 
 
 def _tensor(result: Any, type: TensorType) -> Tensor:

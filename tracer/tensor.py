@@ -100,7 +100,7 @@ class Tensor(Operand):
         return format(self._array.item(), spec) if spec and self._array.ndim == 0 else str(self)
 
     def __repr__(self) -> str:
-        return f"<gj.Tensor: shape={self.shape}, dtype={self.dtype.name}, numpy={_numpy_repr(self._array)}>"
+        return f"<gj.Tensor: shape={self.shape}, dtype={self.dtype.name}, numpy={numpy_repr(self._array)}>"
 
     def __str__(self) -> str:
         text = np.array2string(self._array) if self._array.ndim else str(self._array)
@@ -139,7 +139,7 @@ class Reference:
         return f"<Reference to {self._target!r}>"
 
 
-def _numpy_repr(array: np.ndarray[Any, Any]) -> str:
+def numpy_repr(array: np.ndarray[Any, Any]) -> str:
     """How TensorFlow shows the numbers in a repr: the scalar alone, or NumPy's repr."""
     text = str(array) if array.ndim == 0 else repr(array)
     return f"\n{text}" if "\n" in text else text

@@ -42,7 +42,6 @@ from graphjit.compiler.ops.slicing import *
 from graphjit.compiler.ops.slicing import reverse as flip, slice_ as slice
 from graphjit.compiler.ops.sources import *
 from graphjit.compiler.ops.subscripts import *
-from graphjit.compiler.ops.updating import *
 from graphjit.compiler.ops.transcendental import *
 from graphjit.compiler.ops.transcendental import (
     acos as arccos,
@@ -53,6 +52,7 @@ from graphjit.compiler.ops.transcendental import (
     atan2 as arctan2,
     atanh as arctanh,
 )
+from graphjit.compiler.ops.updating import *
 from graphjit.compiler.tensortype import (
     DType,
     TensorShape,

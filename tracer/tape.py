@@ -1,0 +1,327 @@
+"""GradientTape: records ops as they run, and differentiates by walking the records in reverse."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from enum import Enum
+from types import TracebackType
+from typing import Any
+
+import optree
+
+from graphjit.compiler.dispatch import add_recorder, not_recording, remove_recorder
+from graphjit.compiler.gradient import Recording, backward, is_differentiable
+from graphjit.compiler.op import Op
+from graphjit.compiler.operand import PUBLIC, Operand, as_operand
+from graphjit.compiler.tensortype import TensorShape
+from graphjit.runtime.errors import DtypeError, FailedPreconditionError, InvalidArgumentError, ShapeError
+
+from .state import State
+
+_log = logging.getLogger("graphjit")
+
+
+class UnconnectedGradients(Enum):
+    """What stands for the gradient with respect to something that the target does not depend on."""
+
+    NONE = "none"
+    ZERO = "zero"
+
+
+def as_unconnected(value: Any) -> UnconnectedGradients:
+    """The member that `value`, itself a member or "none" or "zero", names.
+
+    Raises:
+      InvalidArgumentError: if it names none.
+    """
+    try:
+        return UnconnectedGradients(value)
+    except ValueError:
+        raise InvalidArgumentError(f"unconnected_gradients is 'none' or 'zero', not {value!r}") from None
+
+
+class TapeRecording(Recording):
+    """A recording that watches trainable variables as they are read, and remembers which."""
+
+    def __init__(self, watch_accessed: bool) -> None:
+        super().__init__()
+        self.variables: list[State] = []
+        self._watch_accessed = watch_accessed
+
+    def watch_variable(self, variable: State) -> None:
+        """Watch a variable."""
+        if not self.is_tracked(variable):
+            self.variables.append(variable)
+            self.watch(variable)
+
+    def record(
+        self, op: Op, operands: tuple[Any, ...], attributes: Mapping[str, Any], outputs: tuple[Any, ...]
+    ) -> None:
+        if self._watch_accessed:
+            for operand in operands:
+                if isinstance(operand, State) and operand.trainable:
+                    self.watch_variable(operand)
+        super().record(op, operands, attributes, outputs)
+
+
+def require_watchable(value: Any, what: str) -> None:
+    """Refuse what is neither tensor nor variable.
+
+    Raises:
+      InvalidArgumentError: if it is neither.
+    """
+    if not isinstance(value, Operand | State):
+        raise InvalidArgumentError(
+            f"{what} is {value!r} of type {type(value).__name__!r}; only tensors and variables have gradients "
+            "(gj.constant makes a tensor)"
+        )
+
+
+class GradientTape:
+    """Records the ops that depend on watched values, so that `gradient` can differentiate them.
+
+    Trainable variables are watched as soon as they are read; tensors must be `watch`ed. It works the same
+    inside of compiled functions, and tapes may be nested for higher orders.
+
+    Args:
+      persistent: whether `gradient` may be called more than once. Such a tape keeps what it recorded
+        until it is deleted or `reset`.
+      watch_accessed_variables: False, if only what is given to `watch` is to be watched.
+
+    >>> import graphjit as gj
+    >>> x = gj.constant(3.0)
+    >>> with gj.GradientTape() as tape:
+    ...     tape.watch(x)
+    ...     y = x * x
+    >>> print(tape.gradient(y, x))
+    gj.Tensor(6.0, shape=(), dtype=float32)
+    """
+
+    def __init__(self, persistent: bool = False, watch_accessed_variables: bool = True) -> None:
+        self._persistent = persistent
+        self._watch_accessed = watch_accessed_variables
+        self._recording: TapeRecording | None = None
+        self._is_active = False
+        self._was_used = False
+        self._variables: tuple[State, ...] = ()
+
+    # --- recording ---
+
+    def __enter__(self) -> GradientTape:
+        if self._is_active:
+            raise InvalidArgumentError("this tape records already; use a second GradientTape inside of it")
+        self._start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._stop()
+
+    def _start(self) -> TapeRecording:
+        if self._recording is None:
+            self._recording = TapeRecording(self._watch_accessed)
+        add_recorder(self._recording)
+        self._is_active = True
+        return self._recording
+
+    def _stop(self) -> None:
+        if self._is_active and self._recording is not None:
+            remove_recorder(self._recording)
+        self._is_active = False
+
+    def _current(self) -> TapeRecording:
+        """What was recorded.
+
+        Raises:
+          FailedPreconditionError: if there is nothing, with the reason.
+        """
+        if self._recording is not None:
+            return self._recording
+        if self._was_used:
+            raise FailedPreconditionError(
+                "this tape gave its gradient and let go of what it had recorded; for more than one call of "
+                "gradient or jacobian use gj.GradientTape(persistent=True)"
+            )
+        raise FailedPreconditionError("this tape has recorded nothing; use it as `with gj.GradientTape() as tape:`")
+
+    def watch(self, tensor: Any) -> None:
+        """Record what is computed from a tensor or variable, or from those in a nested structure, from now on.
+
+        Raises:
+          InvalidArgumentError: for something that is neither.
+          FailedPreconditionError: before the tape's `with`.
+        """
+        recording = self._current()
+        for leaf in optree.tree_leaves(tensor):
+            require_watchable(leaf, "what is to be watched")
+            if not is_differentiable(leaf.dtype):
+                _warn_of_dtype("watched tensor", leaf)
+            elif isinstance(leaf, State):
+                recording.watch_variable(leaf)
+            else:
+                recording.watch(leaf)
+
+    @contextmanager
+    def stop_recording(self) -> Iterator[None]:
+        """Do not record what happens inside, on this tape.
+
+        Raises:
+          FailedPreconditionError: if the tape does not record.
+
+        >>> import graphjit as gj
+        >>> x = gj.Variable(3.0)
+        >>> with gj.GradientTape() as tape:
+        ...     y = x * x
+        ...     with tape.stop_recording():
+        ...         shown = y * 2
+        >>> print(tape.gradient(y, x))
+        gj.Tensor(6.0, shape=(), dtype=float32)
+        """
+        if not self._is_active:
+            raise FailedPreconditionError("stop_recording() of a tape that does not record")
+        self._stop()
+        try:
+            yield
+        finally:
+            self._start()
+
+    def reset(self) -> None:
+        """Forget everything that was recorded and watched."""
+        was_active = self._is_active
+        self._stop()
+        self._recording = None
+        self._variables = ()
+        self._was_used = False
+        if was_active:
+            self._start()
+
+    def watched_variables(self) -> tuple[Any, ...]:
+        """The variables that are watched, in the order in which they were first read."""
+        if self._recording is not None:
+            self._variables = tuple(self._recording.variables)
+        return self._variables
+
+    # --- differentiating ---
+
+    def gradient(
+        self,
+        target: Any,
+        sources: Any,
+        output_gradients: Any = None,
+        unconnected_gradients: Any = UnconnectedGradients.NONE,
+    ) -> Any:
+        """The derivative of the sum of all elements of the target(s) with respect to each source.
+
+        Args:
+          target: a tensor, or a nested structure of tensors, which count together.
+          sources: a tensor or variable, or a nested structure of them.
+          output_gradients: for each target what its elements are multiplied by in that sum, of the
+            target's shape; by default ones.
+          unconnected_gradients: "none" or "zero", for sources that the target does not depend on.
+
+        Returns:
+          The structure of `sources` with a tensor for each source, or None.
+
+        Raises:
+          FailedPreconditionError: if the tape is not persistent and was used already.
+          ShapeError: if an output gradient has another shape than its target.
+          GradientError: if an op on the path has no gradient rule.
+        """
+        unconnected = as_unconnected(unconnected_gradients)
+        self._current()
+        seeds = _seeds(target, output_gradients)
+        leaves, structure = _sources(sources)
+        recording = self._released()
+        found = backward(recording, seeds, leaves)
+        gradients = [connected(found.of(source), source, unconnected) for source in leaves]
+        return optree.tree_unflatten(structure, gradients)
+
+    def _released(self) -> TapeRecording:
+        """What was recorded; the tape itself lets go of it unless it is persistent."""
+        recording = self._current()
+        if self._persistent:
+            if self._is_active:
+                _log.warning(
+                    "gradient() of a persistent tape inside of its `with` records the derivative as well, which "
+                    "costs time and memory; call it outside unless higher orders are wanted"
+                )
+            return recording
+        self.watched_variables()
+        self._stop()
+        self._recording = None
+        self._was_used = True
+        return recording
+
+
+def connected(gradient: Any, source: Any, unconnected: UnconnectedGradients) -> Any:
+    """The gradient, or what stands for one that does not exist."""
+    if gradient is not None or unconnected is UnconnectedGradients.NONE:
+        return gradient
+    with not_recording():
+        return PUBLIC["zeros_like"](as_operand(source))
+
+
+_warned: set[str] = set()
+
+
+def _warn_of_dtype(what: str, value: Any) -> None:
+    """Say, once for each kind of use, that integers have no gradient."""
+    if what not in _warned:
+        _warned.add(what)
+        _log.warning("the dtype of the %s must be floating (e.g. float32), but it is %s", what, value.dtype.name)
+
+
+def _sources(sources: Any) -> tuple[list[Any], Any]:
+    leaves, structure = optree.tree_flatten(sources)
+    for leaf in leaves:
+        require_watchable(leaf, "a source")
+        if not is_differentiable(leaf.dtype):
+            _warn_of_dtype("source", leaf)
+    return leaves, structure
+
+
+def _seeds(target: Any, output_gradients: Any) -> list[tuple[Any, Any]]:
+    targets = optree.tree_leaves(target)
+    for leaf in targets:
+        require_watchable(leaf, "a target")
+        if not is_differentiable(leaf.dtype):
+            _warn_of_dtype("target", leaf)
+    given = _given_seeds(targets, output_gradients)
+    return [
+        (leaf, _ones_like(leaf) if seed is None else _checked_seed(leaf, seed))
+        for leaf, seed in zip(targets, given, strict=True)
+        if is_differentiable(leaf.dtype)
+    ]
+
+
+def _given_seeds(targets: Sequence[Any], output_gradients: Any) -> list[Any]:
+    if output_gradients is None:
+        return [None] * len(targets)
+    if len(targets) == 1 and not isinstance(output_gradients, list | tuple | dict):
+        return [output_gradients]
+    given = optree.tree_leaves(output_gradients, none_is_leaf=True)
+    if len(given) == len(targets):
+        return list(given)
+    if len(targets) == 1:
+        return [output_gradients]
+    raise InvalidArgumentError(f"{len(given)} output gradients were given for {len(targets)} targets")
+
+
+def _ones_like(target: Any) -> Any:
+    with not_recording():
+        return PUBLIC["ones_like"](as_operand(target))
+
+
+def _checked_seed(target: Any, seed: Any) -> Any:
+    operand = as_operand(seed, target.dtype, "an output gradient")
+    if operand.type.dtype is not target.dtype:
+        raise DtypeError(f"an output gradient is {operand.type.dtype.name}, but its target is {target.dtype.name}")
+    if not TensorShape(operand.type.shape).is_compatible_with(target.shape):
+        raise ShapeError(f"an output gradient has shape {operand.shape}, but its target has shape {target.shape}")
+    return operand
