@@ -23,7 +23,6 @@ from typing import Any
 from llvmlite import ir
 
 ROUNDED = ("afn",)
-_LOW_HALF = (1 << 32) - 1
 
 
 @dataclass(frozen=True)
@@ -145,10 +144,6 @@ class Integer:
     def __gt__(self, other: Integer | int) -> Condition:
         return self._compare(">", other)
 
-    def is_below_unsigned(self, other: Integer) -> Condition:
-        """Whether this is less, both read without sign."""
-        return Condition(self.builder, self.builder.icmp_unsigned("<", self.value, other.value))
-
     def is_equal(self, other: Integer | int) -> Condition:
         """Whether the bits are those of `other`."""
         return self._compare("==", other)
@@ -167,6 +162,10 @@ class Integer:
             return self
         convert = self.builder.zext if target.width > self.format.width else self.builder.trunc
         return Integer(self.builder, convert(self.value, target.integer_type), target)
+
+    def to_number(self) -> Number:
+        """The nearest number to this signed whole number."""
+        return Number(self.builder, self.builder.sitofp(self.value, self.format.float_type), self.format)
 
     def as_number(self) -> Number:
         """The number that has these bits."""
@@ -260,15 +259,6 @@ class Number:
             return self
         convert = self.builder.fpext if target.width > self.format.width else self.builder.fptrunc
         return Number(self.builder, convert(self.value, target.float_type), target)
-
-
-def two_integers_product(x: Integer, y: Integer) -> tuple[Integer, Integer]:
-    """x * y of 64-bit words as the high and the low word, from products of 32-bit halves."""
-    x_high, x_low, y_high, y_low = x >> 32, x & _LOW_HALF, y >> 32, y & _LOW_HALF
-    low = x_low * y_low
-    middle = x_high * y_low + (low >> 32)
-    other = x_low * y_high + (middle & _LOW_HALF)
-    return x_high * y_high + (middle >> 32) + (other >> 32), (other << 32) | (low & _LOW_HALF)
 
 
 def _call(name: str, *arguments: Number) -> Number:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from graphjit.runtime.vmath import exponential, hyperbolic, inverse, logarithm, power, special, trigonometric
+from graphjit.runtime.vmath import exponential, gamma, hyperbolic, inverse, logarithm, power, special, trigonometric
 from graphjit.runtime.vmath.algebra import Format, Number
 
 _UNARY: tuple[Callable[[Number], Number], ...] = (
@@ -29,6 +29,7 @@ _UNARY: tuple[Callable[[Number], Number], ...] = (
     inverse.atan,
     special.erf,
     special.erfc,
+    gamma.lgamma,
     power.cbrt,
     trigonometric.sin,
     trigonometric.cos,

@@ -24,10 +24,11 @@ from graphjit.runtime.vmath.algebra import (
     quick_two_sum,
     select,
     select_integer,
-    two_integers_product,
     two_product,
     window,
 )
+
+Pair = tuple[Number, Number]
 
 # The first 1408 bits of 2/pi.
 TWO_OVER_PI = int(
@@ -67,9 +68,24 @@ def _words(padding: int, count: int) -> list[int]:
     return [bits >> (64 * (count - 1 - index)) & (2**64 - 1) for index in range(count)]
 
 
-# With these paddings the window for exponent k begins at bit k (float64) or k + 1 (float32).
-WORDS_32 = _words(26, 5)
+# With these paddings the window for exponent k begins at bit k.
+WORDS_32 = _words(26, 4)
 WORDS_64 = _words(55, 19)
+LOW_HALF = (1 << 32) - 1
+
+
+def _significand_and_start(size: Number) -> tuple[Integer, Integer]:
+    """M and k with size = M 2^(k - fraction_bits - 1); k is 0 from 1/2 to 1 as well, with half the M."""
+    target = size.format
+    bits = size.bits()
+    exponent = (bits >> target.fraction_bits) - target.bias
+    hidden = 1 << target.fraction_bits
+    significand = (bits & (hidden - 1)) | hidden
+    below_one = exponent < 0
+    return (
+        select_integer(below_one, significand, significand << 1),
+        select_integer(below_one, exponent.constant(0), exponent),
+    )
 
 
 def _signed_number(word: Integer) -> Number:
@@ -83,29 +99,22 @@ def _unsigned_number(word: Integer) -> Number:
     return (word | FLOAT64.bits(2.0**52)).as_number() - 2.0**52
 
 
-def _reduce_narrow(size: Number) -> tuple[Number, Number, Integer]:
-    """r, its rest and the quadrant of a float32 from 1/2 on, in 64-bit integers."""
-    bits = size.bits()
-    start = ((bits >> 23) - (FLOAT32.bias - 1)).with_width_of(FLOAT64)
-    significand = ((bits & 0x7FFFFF) | 0x800000).with_width_of(FLOAT64)
-    second, third = start > 63, start > 127
+def _reduce_narrow(size: Number, wants_rest: bool) -> tuple[Number, Number | float, Integer]:
+    """r, its rest and the quadrant of a float32 from 1/2 on, by a 96-bit window in 64-bit integers."""
+    narrow, narrow_start = _significand_and_start(size)
+    significand, start = narrow.with_width_of(FLOAT64), narrow_start.with_width_of(FLOAT64)
+    moved = start > 63
     a, b, c = (
-        select_integer(
-            third,
-            start.constant(WORDS_32[index + 2]),
-            select_integer(second, start.constant(WORDS_32[index + 1]), start.constant(WORDS_32[index])),
-        )
+        select_integer(moved, start.constant(WORDS_32[index + 1]), start.constant(WORDS_32[index]))
         for index in range(3)
     )
     below = significand * (window(b, c, start) >> 32)
     product = significand * window(a, b, start) + (below >> 32)
-    quadrant = ((product >> 61) + 1) >> 1
-    turn = product << 2
-    fraction = fused(_signed_number(turn.shifted_signed(32)), 2.0**-32, _unsigned_number(turn & 0xFFFFFFFF) * 2.0**-64)
-    wide = fraction * HALF_PI[0]
+    quadrant = ((product >> 32).with_width_of(FLOAT32) + (1 << 29)) >> 30
+    wide = (product << 2).to_number() * (HALF_PI[0] * 2.0**-64)
     r = wide.with_format(FLOAT32)
-    rest = (wide - r.with_format(FLOAT64)).with_format(FLOAT32)
-    return r, rest, quadrant.with_width_of(FLOAT32)
+    rest = (wide - r.with_format(FLOAT64)).with_format(FLOAT32) if wants_rest else 0.0
+    return r, rest, quadrant
 
 
 def _window_words(start: Integer) -> tuple[Integer, Integer, Integer]:
@@ -121,47 +130,60 @@ def _window_words(start: Integer) -> tuple[Integer, Integer, Integer]:
     return window(a, b, start), window(b, c, start), window(c, d, start)
 
 
+def _fixed_product(significand: Integer, words: tuple[Integer, ...]) -> tuple[Integer, Integer]:
+    """The high 128 of the low 192 bits of significand * words, by columns of 32 bits.
+
+    Each column gathers less than 2^56, so no sum carries out of its word. (The usual formula for
+    the high word of a 64-bit product is recognised by LLVM and turned into scalar instructions.)
+    """
+    high, low = significand >> 32, significand & LOW_HALF
+    digits = [digit for word in reversed(words) for digit in (word & LOW_HALF, word >> 32)]
+    products = [low * digit for digit in digits]
+    carry = ((products[1] & LOW_HALF) + high * digits[0]) >> 32
+    columns = []
+    for index in (2, 3, 4):
+        column = (products[index] & LOW_HALF) + (products[index - 1] >> 32) + high * digits[index - 1] + carry
+        columns.append(column)
+        carry = column >> 32
+    last = products[5] + (products[4] >> 32) + high * digits[4] + carry
+    return (last << 32) | (columns[2] & LOW_HALF), (columns[1] << 32) | (columns[0] & LOW_HALF)
+
+
 def _reduce_wide(size: Number) -> tuple[Number, Number, Integer]:
-    """r, its rest and the quadrant of a float64 from 1/2 on."""
-    bits = size.bits()
-    exponent = (bits >> 52) - FLOAT64.bias
-    significand = (bits & ((1 << 52) - 1)) | (1 << 52)
-    below_one = exponent < 0
-    significand = select_integer(below_one, significand, significand << 1)
-    first, second, third = _window_words(select_integer(below_one, exponent.constant(0), exponent))
-    high, low = two_integers_product(significand, second)
-    carried, _ = two_integers_product(significand, third)
-    low_sum = low + carried
-    carry = select_integer(low_sum.is_below_unsigned(low), low.constant(1), low.constant(0))
-    high_sum = significand * first + high + carry
-    quadrant = ((high_sum >> 61) + 1) >> 1
-    turn = window(high_sum, low_sum, high_sum.constant(2))
+    """r, its rest and the quadrant of a float64 from 1/2 on, by a 192-bit window."""
+    significand, start = _significand_and_start(size)
+    high, low = _fixed_product(significand, _window_words(start))
+    turn = window(high, low, high.constant(2))
     fraction, rest = quick_two_sum(
-        _signed_number(turn.shifted_signed(32)) * 2.0**-32, _unsigned_number(turn & 0xFFFFFFFF) * 2.0**-64
+        _signed_number(turn.shifted_signed(32)) * 2.0**-32, _unsigned_number(turn & LOW_HALF) * 2.0**-64
     )
-    fraction, rest = quick_two_sum(fraction, fused(_unsigned_number((low_sum << 2) >> 12), 2.0**-116, rest))
+    fraction, rest = quick_two_sum(fraction, fused(_unsigned_number((low << 2) >> 12), 2.0**-116, rest))
     r, r_rest = two_product(fraction, HALF_PI[0])
-    return r, fused(fraction, HALF_PI[1], fused(rest, HALF_PI[0], r_rest)), quadrant
+    return r, fused(fraction, HALF_PI[1], fused(rest, HALF_PI[0], r_rest)), (high + (1 << 61)) >> 62
 
 
-def _reduced(x: Number) -> tuple[Number, Number, Integer]:
-    """r, its rest and the quadrant n with |x| = n pi/2 + r modulo 2 pi; r is NaN without a finite x."""
+def _reduced(x: Number, wants_rest: bool = True) -> tuple[Number, Number | float, Integer]:
+    """r, its rest and the quadrant n with |x| = n pi/2 + r modulo 2 pi; r is NaN without a finite x.
+
+    The rest of a float32 may be done without where one rounding of r is allowed for.
+    """
     size = absolute(x)
-    r, rest, quadrant = (_reduce_narrow if x.format is FLOAT32 else _reduce_wide)(size)
+    r, rest, quadrant = _reduce_narrow(size, wants_rest) if x.format is FLOAT32 else _reduce_wide(size)
     small = size < 0.5
-    r = select(small, size, r)
-    r = select(size < math.inf, r, math.nan)
-    return r, select(small, 0.0, rest), select_integer(small, quadrant.constant(0), quadrant)
+    r = select(size < math.inf, select(small, size, r), math.nan)
+    rest = select(small, 0.0, rest) if isinstance(rest, Number) else rest
+    return r, rest, select_integer(small, quadrant.constant(0), quadrant)
 
 
-def _sin_and_cos(r: Number, rest: Number) -> tuple[Number, Number]:
-    """sin and cos of r + rest for |r| <= pi/4, as in fdlibm's kernels."""
+def _sin_and_cos(r: Number, rest: Number | float) -> tuple[Pair, Pair]:
+    """sin and cos of r + rest for |r| <= pi/4, each as two terms to add, as in fdlibm's kernels."""
     square = r * r
     half = square * 0.5
-    sine = r + fused(square * r, polynomial(square, SIN[r.format.name]), rest)
+    sine_tail = fused(square * r, polynomial(square, SIN[r.format.name]), rest)
     top = 1.0 - half
-    tail = fused(square * square, polynomial(square, COS[r.format.name]), -(r * rest))
-    return sine, top + (((1.0 - top) - half) + tail)
+    lost = -(r * rest) if isinstance(rest, Number) else 0.0
+    tail = fused(square * square, polynomial(square, COS[r.format.name]), lost)
+    return (r, sine_tail), (top, ((1.0 - top) - half) + tail)
 
 
 def _turned(value: Number, sign: Integer) -> Number:
@@ -171,24 +193,29 @@ def _turned(value: Number, sign: Integer) -> Number:
 
 def sin(x: Number) -> Number:
     """The sine; keeps the sign of 0."""
-    r, rest, quadrant = _reduced(x)
+    r, rest, quadrant = _reduced(x, wants_rest=False)
     sine, cosine = _sin_and_cos(r, rest)
-    value = select((quadrant & 1).is_nonzero(), cosine, sine)
+    value = select((quadrant & 1).is_nonzero(), cosine[0] + cosine[1], sine[0] + sine[1])
     return _turned(value, ((quadrant >> 1) << (x.format.width - 1)) ^ x.sign_bit())
 
 
 def cos(x: Number) -> Number:
     """The cosine."""
-    r, rest, quadrant = _reduced(x)
+    r, rest, quadrant = _reduced(x, wants_rest=False)
     sine, cosine = _sin_and_cos(r, rest)
-    value = select((quadrant & 1).is_nonzero(), sine, cosine)
+    value = select((quadrant & 1).is_nonzero(), sine[0] + sine[1], cosine[0] + cosine[1])
     return _turned(value, ((quadrant + 1) >> 1) << (x.format.width - 1))
 
 
 def tan(x: Number) -> Number:
-    """The tangent, sin / cos or -cos / sin; keeps the sign of 0."""
+    """The tangent, sin / cos or -cos / sin, corrected by its residual; keeps the sign of 0."""
     r, rest, quadrant = _reduced(x)
-    sine, cosine = _sin_and_cos(r, rest)
+    (sine, sine_rest), (cosine, cosine_rest) = (quick_two_sum(*pair) for pair in _sin_and_cos(r, rest))
     odd = (quadrant & 1).is_nonzero()
-    value = select(odd, cosine, sine) / select(odd, sine, cosine)
-    return _turned(value, (quadrant << (x.format.width - 1)) ^ x.sign_bit())
+    below = select(odd, sine, cosine)
+    inverse = 1.0 / below
+    quotient = select(odd, cosine, sine) * inverse
+    residual = fused(-quotient, below, select(odd, cosine, sine)) + fused(
+        -quotient, select(odd, sine_rest, cosine_rest), select(odd, cosine_rest, sine_rest)
+    )
+    return _turned(fused(residual, inverse, quotient), (quadrant << (x.format.width - 1)) ^ x.sign_bit())
