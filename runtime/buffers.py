@@ -31,7 +31,7 @@ POOLED_FROM: Final = 2**18
 class Memory:
     """A span of private memory, aligned to 64 bytes (to huge pages from 2 MiB on), zero at first."""
 
-    __slots__ = ("__weakref__", "address", "purpose", "size", "span")
+    __slots__ = ("__weakref__", "address", "mapped", "purpose", "size", "start")
 
     def __init__(self, size: int, purpose: str) -> None:
         """Map `size` bytes; raises ResourceExhaustedError if the computer has not that much."""
@@ -39,19 +39,26 @@ class Memory:
         self.purpose = purpose
         slack = HUGE_PAGE if size >= HUGE_PAGE else 0
         try:
-            mapped = mmap.mmap(-1, max(size, 1) + slack)
+            mapped = _mapped(max(size, 1) + slack)
         except (OSError, ValueError, OverflowError) as error:
             raise ResourceExhaustedError(f"{size:,} bytes of memory for {purpose}: {error}") from error
         if slack and hasattr(mmap, "MADV_HUGEPAGE"):
             _advise(mapped)
-        whole = np.frombuffer(mapped, np.uint8)
-        start = -address_of(whole) % (slack or ALIGNMENT)
-        self.span: npt.NDArray[np.uint8] = whole[start : start + size]
-        self.address = address_of(self.span)
+        self.mapped = mapped
+        first = address_of(np.frombuffer(mapped, np.uint8))
+        self.start = -first % (slack or ALIGNMENT)
+        self.address = first + self.start
         _alive[id(self)] = self
 
 
 _alive: weakref.WeakValueDictionary[int, Memory] = weakref.WeakValueDictionary()
+
+
+def _mapped(size: int) -> mmap.mmap:
+    """Fresh memory that a forked child gets a copy of; Python's default would share it."""
+    if hasattr(mmap, "MAP_PRIVATE"):
+        return mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    return mmap.mmap(-1, size)
 
 
 def _advise(mapped: mmap.mmap) -> None:
@@ -74,12 +81,12 @@ class Arena:
         """Provide `size` bytes."""
         if size >= POOLED_FROM:
             self._memory: Memory | None = Memory(size, "temporaries")
-            self._span = self._memory.span
+            self._span = np.ndarray((size,), np.uint8, self._memory.mapped, self._memory.start)
         else:
             whole = np.zeros(size + ALIGNMENT, np.uint8)
             self._memory = None
             self._span = whole[-address_of(whole) % ALIGNMENT :][:size]
-        self.address = address_of(self._span) if size else 0
+        self.address = address_of(self._span)
 
     def array(self, offset: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
         """An array over the bytes from `offset` on."""
@@ -87,7 +94,11 @@ class Arena:
 
 
 class _Lease(np.ndarray):
-    """The bytes under a result; when the last array on it dies, the memory goes back to its pool."""
+    """The bytes under a result; when the last array on it dies, the memory goes back to its pool.
+
+    It lies directly over the mapped memory: over another array, NumPy would make that
+    one the base of the result and let go of this one.
+    """
 
     _memory: Memory
     _pool: OutputPool
@@ -108,7 +119,7 @@ class OutputPool:
     def allocate(self, shape: tuple[int, ...], dtype: np.dtype[Any], size: int) -> npt.NDArray[Any]:
         """A C-contiguous array with anything in it, `size` bytes, aligned to 64 bytes."""
         memory = self._memory(_rounded(size))
-        lease = _Lease(memory.size, np.uint8, memory.span)
+        lease = _Lease((memory.size,), np.uint8, memory.mapped, memory.start)
         lease._memory = memory
         lease._pool = self
         return np.ndarray(shape, dtype, lease)

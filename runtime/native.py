@@ -24,15 +24,12 @@ from numba.core.registry import cpu_target
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import intrinsic, lower_builtin, models, register_model
 
-from graphjit.runtime import kernel_language as language
-from graphjit.runtime import machinecode, vmath
+from graphjit.runtime import kernel_language as language, machinecode, vmath
 from graphjit.runtime.errors import KernelError
 
 _PREFIX = "graphjit."
 _MOST_SCOPES = 62
-_TYPES: dict[str, Any] = {
-    dtype: getattr(types, language.constructor_name(dtype)) for dtype in language.DTYPES
-}
+_TYPES: dict[str, Any] = {dtype: getattr(types, language.constructor_name(dtype)) for dtype in language.DTYPES}
 _DTYPES = {numba_type: dtype for dtype, numba_type in _TYPES.items()}
 _BYTE = ir.IntType(8)
 
@@ -165,9 +162,7 @@ def _named(function: Callable[..., Any], name: str) -> Callable[..., Any]:
 
 def _call_of(name: str) -> Callable[..., Any]:
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        kind = ir.FunctionType(
-            context.get_value_type(signature.return_type), [value.type for value in values]
-        )
+        kind = ir.FunctionType(context.get_value_type(signature.return_type), [value.type for value in values])
         function = builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
         return builder.call(function, values)
 
@@ -266,9 +261,7 @@ def _word_definition(name: str, dtype: str) -> tuple[str, str, str]:
         raise KernelError(f"{name} has no native meaning for {dtype}")
     kind = language.LLVM_TYPES[dtype]
     letters = "abc"[: word.operands]
-    passed = ", ".join(
-        f"{'i1' if word.condition and letter == 'a' else kind} %{letter}" for letter in letters
-    )
+    passed = ", ".join(f"{'i1' if word.condition and letter == 'a' else kind} %{letter}" for letter in letters)
     width = language.bits_of(dtype)
     suffix = f"{'f' if language.kind_of(dtype) == 'float' else 'i'}{width}"
     return language.LLVM_TYPES[word.result_for(dtype)], passed, body.format(T=kind, S=suffix, bits=width)
