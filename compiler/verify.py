@@ -11,6 +11,7 @@ from typing import Any
 
 from graphjit.runtime.errors import GraphjitError, VerificationError
 
+from .arity import takes
 from .dump.text import INPUTS, OUTPUTS, format_graph
 from .graph import Equation, Graph, Value
 
@@ -79,6 +80,8 @@ def _is_constant(value: Any) -> bool:
 
 
 def _fault_of_types(equation: Equation) -> str:
+    if not takes(equation.op, len(equation.operands)):
+        return f"{equation.op.name} does not take {len(equation.operands)} operands"
     try:
         inferred = equation.op.infer_types(equation.operand_types, equation.attributes)
     except GraphjitError as error:

@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 
 from graphjit.runtime.errors import FormatError, GraphjitError
 
+from ..arity import takes
 from ..graph import Equation, Graph, Location, Value
 from ..op import Op, find_op
 from ..tensortype import TensorType
@@ -199,6 +200,8 @@ def _read_constant(found: Any, depth: int) -> Any:
 
 
 def _check_types(op: Op, operands: Sequence[Value], attributes: dict[str, Any], outputs: Sequence[Value]) -> None:
+    if not takes(op, len(operands)):
+        raise FormatError(f"{op.name} does not take {len(operands)} operands")
     try:
         inferred = op.infer_types(tuple(value.type for value in operands), attributes)
     except INFERENCE_ERRORS as error:

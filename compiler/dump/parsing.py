@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from graphjit.runtime.errors import FormatError, GraphjitError
 
+from ..arity import takes
 from ..graph import Equation, Graph, Value
 from ..op import Op, find_op
 from ..tensortype import BY_SHORT_NAME, DType, TensorType
@@ -169,6 +170,8 @@ def _op(tokens: Tokens, token: Token) -> Op:
 def _inferred(
     tokens: Tokens, op: Op, operands: tuple[Value, ...], attributes: dict[str, Any], place: Token
 ) -> tuple[TensorType, ...]:
+    if not takes(op, len(operands)):
+        tokens.fail(f"{op.name} does not take {len(operands)} operands", place)
     try:
         return op.infer_types(tuple(value.type for value in operands), attributes)
     except INFERENCE_ERRORS as error:
