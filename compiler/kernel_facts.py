@@ -22,13 +22,14 @@ def why_not_in_kernel(equation: Equation) -> str | None:
     if equation.op.kernel is None:
         return f"{equation.op.name} has no kernel"
     for value in (*equation.operands, *equation.outputs):
-        reason = _why_not_type(value.type)
+        reason = why_not_type(value.type)
         if reason is not None:
             return reason
     return None
 
 
-def _why_not_type(type: TensorType) -> str | None:
+def why_not_type(type: TensorType) -> str | None:
+    """The reason why kernels do not hold values of a type, or None where they do."""
     if type.dtype.name in _NOT_IN_KERNELS:
         return f"kernels do not compute with {type.dtype.name}"
     if not type.is_static:

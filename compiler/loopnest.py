@@ -75,8 +75,12 @@ def build_loopnest(
     inner: Sequence[int] | None,
     axes: Sequence[Axes],
     sources: Sequence[Source],
+    targets: Mapping[Value, Layout] | None = None,
 ) -> LoopNest:
-    """The loop nest of a `fused` equation whose inputs lie at `sources`."""
+    """The loop nest of a `fused` equation whose inputs lie at `sources`.
+
+    `targets` say where outputs lie that are no buffer of their own.
+    """
     defined = [*graph.inputs, *(equation.output for equation in graph.equations)]
     axes_of = dict(zip(defined, axes, strict=True))
     loops = len(domain)
@@ -84,10 +88,10 @@ def build_loopnest(
         value: Access(source.layout.offset, _strides(axes_of[value], source.layout.strides, loops), source.computed)
         for value, source in zip(graph.inputs, sources, strict=True)
     }
-    writes = {
-        value: Access(0, _strides(axes_of[value], contiguous(value.type.sizes).strides, loops))
-        for value in graph.outputs
-    }
+    writes = {}
+    for value in graph.outputs:
+        target = (targets or {}).get(value) or contiguous(value.type.sizes)
+        writes[value] = Access(target.offset, _strides(axes_of[value], target.strides, loops))
     row = frozenset(inner or ())
     ended_loops, row_reductions = _reductions(graph, axes_of, row)
     accesses = [*reads.values(), *writes.values()]

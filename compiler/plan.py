@@ -5,7 +5,7 @@ A temporary's place in the arena is free again after the last step that reads it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,13 +17,14 @@ from graphjit.runtime.program import GemmStep, KernelStep, NumpyStep, Program, S
 from .contraction import as_product, runs_in_blas
 from .emit import EmittedKernel, emit_kernel
 from .graph import Equation, Graph, Value
-from .kernel_facts import why_not_in_kernel
-from .layout import Layout
+from .kernel_facts import why_not_in_kernel, why_not_type
+from .layout import Layout, contiguous
 from .location import add_location
 from .loopnest import Source, build_loopnest
-from .op import Kind
+from .op import Kind, Piece
 from .ops.control import fused_op
-from .tensortype import element_count
+from .ops.copying import copy_op
+from .tensortype import TensorType, element_count
 from .views import Place, find_places, is_computed
 
 _ALIGNMENT = 64
@@ -97,7 +98,7 @@ class _Planner:
             self.add_constant(equation)
         elif equation.op is fused_op:
             self.add_kernel(equation)
-        elif not self.add_product(equation):
+        elif not self.add_product(equation) and not self.add_join(equation):
             self.add_numpy_step(equation)
 
     def add_constant(self, equation: Equation) -> None:
@@ -133,6 +134,37 @@ class _Planner:
                 label=inside.name,
                 tag=PlannedStep(equation, kernel),
                 cost=_traffic(equation),
+            )
+        )
+
+    def add_join(self, equation: Equation) -> bool:
+        """One copying kernel for each piece; pieces that are alike in their pattern share the kernel."""
+        if equation.op.pieces is None or any(why_not_type(one) for one in _types(equation)):
+            return False
+        pieces = equation.op.pieces(equation.operand_types, **equation.attributes)
+        sources = [self.source(operand) for operand in equation.operands]
+        slots = [None if one.computed else self.slot_of(operand) for one, operand in _paired(sources, equation)]
+        target = self.own_slot(equation.output)
+        for piece in pieces:
+            if element_count(piece.sizes):
+                self.add_piece(equation, piece, sources[piece.operand], slots[piece.operand], target)
+        return True
+
+    def add_piece(
+        self, equation: Equation, piece: Piece, source: Source, source_slot: int | None, target_slot: int
+    ) -> None:
+        kernel, inside, outside = emit_piece(equation, piece, source)
+        slots = {inside: source_slot, outside: target_slot}
+        block = [word.number if word.buffer is None else slots[word.buffer] for word in kernel.words]
+        self.steps.append(
+            KernelStep(
+                kernel.text,
+                equation.op.name,
+                tuple(number % (1 << 64) for number in block if number is not None),
+                kernel.extent,
+                label=equation.op.name,
+                tag=PlannedStep(equation, kernel),
+                cost=2 * element_count(piece.sizes) * equation.output.type.dtype.size,
             )
         )
 
@@ -201,6 +233,37 @@ class _Planner:
             self.slots[number] = Slot("temporary", slot.dtype, slot.shape, offset)
             total = max(total, offset + size)
         return total
+
+
+def emit_piece(equation: Equation, piece: Piece, source: Source) -> tuple[EmittedKernel, Value, Value]:
+    """The kernel that copies one operand of a join to its place, with the values it reads and writes."""
+    box = TensorType(equation.output.type.dtype, piece.sizes)
+    inside, outside = Value(box), Value(box)
+    copying = Graph(equation.op.name, (inside,), (Equation(copy_op, (inside,), {}, (outside,)),), (outside,))
+    rank = len(piece.sizes)
+    layout = source.layout if len(source.layout.strides) == rank else Layout(source.layout.offset, (0,) * rank)
+    whole = contiguous(equation.output.type.sizes).strides
+    offset = sum(start * stride for start, stride in zip(piece.starts, whole, strict=True))
+    strides = tuple(step * stride for step, stride in zip(piece.steps, whole, strict=True))
+    loops = [axis for axis, size in enumerate(piece.sizes) if size != 1]
+    axes = tuple(loops.index(axis) if axis in loops else None for axis in range(rank))
+    nest = build_loopnest(
+        copying,
+        [piece.sizes[axis] for axis in loops],
+        None,
+        (axes, axes),
+        [Source(layout, source.computed)],
+        {outside: Layout(offset, strides)},
+    )
+    return emit_kernel(nest), inside, outside
+
+
+def _types(equation: Equation) -> tuple[TensorType, ...]:
+    return (*equation.operand_types, equation.output.type)
+
+
+def _paired(sources: Sequence[Source], equation: Equation) -> Iterator[tuple[Source, Value]]:
+    return zip(sources, equation.operands, strict=True)
 
 
 def _rounded(size: int) -> int:

@@ -115,12 +115,17 @@ def _fused_kernels(executable: Executable) -> tuple[FusedKernel, ...]:
     found: list[FusedKernel] = []
     for step, kernel in zip(steps, executable.kernels, strict=True):
         assert isinstance(step.tag, PlannedStep)
-        inside: Graph = step.tag.equation.attributes["graph"]
-        equations = tuple(
-            describe_equation(equation) for equation in inside.equations if equation.op.kind is not Kind.SOURCE
-        )
+        equations = tuple(describe_equation(equation) for equation in _members(step.tag.equation))
         found.append(FusedKernel(step.name, equations, kernel.origin, kernel.compile_ms))
     return tuple(found)
+
+
+def _members(equation: Equation) -> list[Equation]:
+    """The equations that a kernel runs."""
+    inside: Graph | None = equation.attributes.get("graph")
+    if inside is None:
+        return [equation]
+    return [one for one in inside.equations if one.op.kind is not Kind.SOURCE]
 
 
 def _apart(refusals: Sequence[Refusal]) -> tuple[Apart, ...]:

@@ -410,7 +410,8 @@ class _Materializer:
             self.add_view(equation)
             return
         if not runs_in_kernel(equation):
-            equation = self.with_buffers(equation)
+            if equation.op.pieces is None:
+                equation = self.with_buffers(equation)
             equation = self.with_blas_operands(equation)
         self.append(equation)
 
