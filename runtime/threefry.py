@@ -22,8 +22,13 @@ def _halves(word: Any) -> tuple[Any, Any]:
     return (word & _MASK).astype(np.uint32), (word >> _HALF).astype(np.uint32)
 
 
-def _rotated(x: Any, count: int) -> Any:
-    return (x << np.uint32(count)) | (x >> np.uint32(32 - count))
+def _mix(x0: Any, x1: Any, spare: Any, count: int) -> None:
+    """One round, in place: no array is allocated, which is most of the time that NumPy takes."""
+    np.add(x0, x1, out=x0)
+    np.left_shift(x1, np.uint32(count), out=spare)
+    np.right_shift(x1, np.uint32(32 - count), out=x1)
+    np.bitwise_or(x1, spare, out=x1)
+    np.bitwise_xor(x1, x0, out=x1)
 
 
 def threefry(key: Any, counter: Any) -> Any:
@@ -34,15 +39,17 @@ def threefry(key: Any, counter: Any) -> Any:
     """
     k0, k1 = _halves(key)
     keys = (k0, k1, k0 ^ k1 ^ np.uint32(_PARITY))
-    x0, x1 = _halves(counter)
-    x0, x1 = x0 + k0, x1 + k1
+    low, high = _halves(counter)
+    x0, x1 = np.asarray(low + k0), np.asarray(high + k1)
+    spare = np.empty_like(x0)
     for group in range(_GROUPS):
         for count in _ROTATIONS[group % 2]:
-            x0 = x0 + x1
-            x1 = _rotated(x1, count) ^ x0
-        x0 = x0 + keys[(group + 1) % 3]
-        x1 = x1 + (keys[(group + 2) % 3] + np.uint32(group + 1))
-    return x0.astype(np.uint64) | (x1.astype(np.uint64) << _HALF)
+            _mix(x0, x1, spare, count)
+        np.add(x0, keys[(group + 1) % 3], out=x0)
+        np.add(x1, keys[(group + 2) % 3] + np.uint32(group + 1), out=x1)
+    words = x1.astype(np.uint64)
+    np.left_shift(words, _HALF, out=words)
+    return np.bitwise_or(words, x0, out=words)[()]
 
 
 def threefry_body() -> str:

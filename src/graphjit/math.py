@@ -1,0 +1,12 @@
+"""gj.math: the mathematical functions, under TensorFlow's namespace."""
+
+from graphjit.compiler.ops.arithmetic import *
+from graphjit.compiler.ops.casting import *
+from graphjit.compiler.ops.comparing import *
+from graphjit.compiler.ops.grouping import *
+from graphjit.compiler.ops.ordering import top_k
+from graphjit.compiler.ops.reduction import *
+from graphjit.compiler.ops.rounding import *
+from graphjit.compiler.ops.scanning import *
+from graphjit.compiler.ops.selecting import *
+from graphjit.compiler.ops.transcendental import *
