@@ -30,7 +30,7 @@ Steps = tuple[int, ...]
 
 def _sliced_size(size: Dimension, begin: Bound, end: Bound, step: int) -> Dimension:
     if size is None:
-        known = begin is not None and end is not None and step > 0 and begin >= 0 and end <= begin
+        known = begin is not None and end is not None and step > 0 and 0 <= end <= begin
         return 0 if known else None
     return len(range(*slice(begin, end, step).indices(size)))
 
