@@ -15,10 +15,10 @@ from graphjit.runtime.errors import InvalidArgumentError, ShapeError
 
 from ..dispatch import apply
 from ..op import Example, Kind, Op, Piece, declare
-from ..operand import PUBLIC, Operand, as_operand, public, require_same_dtype
+from ..operand import PUBLIC, Operand, as_array, as_operand, public, require_same_dtype
 from ..tensortype import Dimension, TensorType, int32
-from .shaping import reshape
-from .sizes import constant, size_along, static_shape
+from ..writer import static_value
+from .sizes import constant, size_along
 from .slicing import slice_along, strided_slice_op
 
 Paddings = tuple[tuple[int, int], ...]
@@ -127,9 +127,10 @@ def static_paddings(paddings: Any, rank: int) -> Paddings:
     Raises:
       InvalidArgumentError: if they are traced, negative, or not one pair for each axis.
     """
-    pairs = static_shape(reshape(as_operand(paddings, int32), [-1]))
-    if isinstance(pairs, Operand):
+    known = static_value(paddings) if isinstance(paddings, Operand) else as_array(paddings, int32, "paddings")
+    if known is None:
         raise InvalidArgumentError("pad needs paddings that are known when the function is traced")
+    pairs = [int(one) for one in known.reshape(-1)]
     if len(pairs) != 2 * rank or any(one < 0 for one in pairs):
         raise InvalidArgumentError(
             f"pad: paddings are a pair [before, after] for each of {rank} axes, none negative, not {paddings!r}"
