@@ -20,6 +20,7 @@ from pathlib import Path
 _log = logging.getLogger("graphjit")
 
 SUFFIX = ".kernel"
+TEXT_SUFFIXES = (".py", ".ll")
 DEFAULT_LIMIT = 256 * 2**20
 _STORES_BETWEEN_TRIMS = 32
 _TOUCH_AFTER_SECONDS = 60
@@ -74,14 +75,17 @@ class CacheFolder:
         if self._usable():
             self._remove(self._path(name))
 
-    def store(self, name: str, parts: Sequence[bytes], text: str) -> None:
-        """Keep an entry, and a readable text beside it; whoever reads sees all of it or nothing."""
+    def store(self, name: str, parts: Sequence[bytes], text: str, language: str = ".py") -> None:
+        """Keep an entry, and a text for people beside it; whoever reads sees all of it or nothing.
+
+        `language` is the ending of the text's name, one of `TEXT_SUFFIXES`.
+        """
         if not self._usable():
             return
         path = self._path(name)
         try:
-            self._write(path.with_suffix(".py"), text.encode())
-            self._write(path, _packed(name, parts))
+            self._write(path.with_suffix(language), text.encode(), durable=False)
+            self._write(path, _packed(name, parts), durable=True)
         except OSError as error:
             self._warn(f"cannot write {path}: {error}")
             return
@@ -94,24 +98,27 @@ class CacheFolder:
         if not self._usable():
             return
         entries = self._entries()
-        total = sum(size for _, size, _ in entries)
+        total = sum(size for _, size in entries.values())
         if total <= self._limit:
             return
-        for _, size, path in sorted(entries):
+        for path, (_, size) in sorted(entries.items(), key=lambda entry: entry[1]):
             self._remove(path)
             total -= size
             if total <= self._limit * 3 // 4:
                 return
 
-    def _entries(self) -> list[tuple[float, int, Path]]:
-        """Last use, size and path of every file; a text counts as used when its entry was."""
+    def _entries(self) -> dict[Path, tuple[float, int]]:
+        """Last use, and size with its text, of every entry and of every file that was left half-written."""
         assert self._folder is not None
-        found: list[tuple[float, int, Path]] = []
+        found: dict[Path, tuple[float, int]] = {}
         try:
             for file in os.scandir(self._folder):
-                if file.name.endswith((SUFFIX, ".py", ".part")):
+                path = Path(file.path)
+                if path.suffix in (SUFFIX, ".part", *TEXT_SUFFIXES):
+                    entry = path if path.suffix == ".part" else path.with_suffix(SUFFIX)
+                    used, size = found.get(entry, (0.0, 0))
                     facts = file.stat(follow_symlinks=False)
-                    found.append((facts.st_mtime, facts.st_size, Path(file.path)))
+                    found[entry] = (max(used, facts.st_mtime), size + facts.st_size)
         except OSError as error:
             self._warn(f"cannot list {self._folder}: {error}")
         return found
@@ -129,23 +136,25 @@ class CacheFolder:
                 self._folder = None
         return self._folder is not None
 
-    def _write(self, path: Path, content: bytes) -> None:
+    def _write(self, path: Path, content: bytes, durable: bool) -> None:
+        """Write a file that is there as a whole or not at all, and where `durable`, after a power cut too."""
         import tempfile  # takes milliseconds, and a warm start writes nothing
 
         handle, temporary = tempfile.mkstemp(suffix=".part", dir=path.parent)
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
+                if durable:
+                    file.flush()
+                    os.fsync(file.fileno())
             os.replace(temporary, path)
         except OSError:
             self._remove(Path(temporary))
             raise
 
     def _remove(self, path: Path) -> None:
-        """Remove an entry's file and its text, if they are still there."""
-        for victim in (path, path.with_suffix(".py")):
+        """Remove an entry's file and its texts, if they are still there."""
+        for victim in (path, *map(path.with_suffix, TEXT_SUFFIXES)):
             try:
                 victim.unlink(missing_ok=True)
             except OSError as error:
@@ -156,7 +165,6 @@ class CacheFolder:
         try:
             if time.time() - path.stat().st_mtime > _TOUCH_AFTER_SECONDS:
                 os.utime(path)
-                os.utime(path.with_suffix(".py"))
         except OSError as error:
             _log.debug("cannot note the use of %s: %s", path, error)
 

@@ -4,7 +4,9 @@ A kernel is Python text that defines `kernel(addresses, block, lo, hi)`. Its
 words stand in one table, `WORDS`: the plain meaning is a Python function over
 NumPy scalars (what `plain.run_plain` executes), the native meaning is LLVM IR
 over `%a`, `%b`, `%c` (what `native` compiles). Both must agree bit for bit; a
-test runs each word over nasty values.
+test runs each word over nasty values. To these come the pointers, one dtype's
+constructor each (`float32(x)`, for bool `boolean(x)`), `inf` and `nan`, and the
+functions of `vmath` by their names (`exp`, `tanh`, `pow` ...).
 
 What a kernel may take for granted:
 
@@ -86,7 +88,7 @@ class Word:
     """One name of the language: its plain meaning, and its native one per kind or dtype of the first operand.
 
     `native` maps a kind (or a dtype, which comes first) to the body of an LLVM
-    function over `%a`, `%b`, `%c`, or to `libm NAME`. In a body `{T}` is the
+    function over `%a`, `%b`, `%c`. In a body `{T}` is the
     operand's type, `{S}` its suffix in the names of intrinsics, `{bits}` its width.
     """
 
@@ -541,6 +543,10 @@ WORDS: Final[dict[str, Word]] = {
         Word("count_leading_zeros", 1, _count_leading_zeros,
              _both(_call_integer("ctlz", extra=", i1 false"))),
         Word("threefry", 2, threefry, {"uint64": threefry_body()}),
+        Word("nextafter", 2, np.nextafter, {
+            "float32": "  %r = call float @nextafterf(float %a, float %b)\n  ret float %r\n",
+            "float64": "  %r = call double @nextafter(double %a, double %b)\n  ret double %r\n",
+        }),
         _bits("float32_bits", "float32", "uint32"),
         _bits("float64_bits", "float64", "uint64"),
         _bits("float32_from_bits", "uint32", "float32"),
@@ -616,52 +622,3 @@ def _inside(kind: str, name: str, width: int, low: str, high: float) -> str:
 def _exact(value: float) -> str:
     """A float as LLVM writes it without rounding."""
     return "0x" + struct.pack(">d", value).hex().upper()
-
-
-# --- Transcendental functions, whose native meaning is vmath's ---
-
-
-def _erf(x: Any) -> Any:
-    return x.dtype.type(math.erf(x))
-
-
-def _erfc(x: Any) -> Any:
-    return x.dtype.type(math.erfc(x))
-
-
-def _lgamma(x: Any) -> Any:
-    from scipy import special
-
-    return x.dtype.type(special.gammaln(x))
-
-
-def _sigmoid(x: Any) -> Any:
-    return x.dtype.type(1.0 / (1.0 + np.exp(-x.astype(np.float64))))
-
-
-def _softplus(x: Any) -> Any:
-    return x.dtype.type(np.logaddexp(0.0, x.astype(np.float64)))
-
-
-MATH: Final[dict[str, tuple[int, Callable[..., Any], str]]] = {
-    **{name: (1, getattr(np, name), name) for name in (
-        *("exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "cbrt"),
-        *("sin", "cos", "tan", "sinh", "cosh", "tanh"),
-    )},
-    **{name: (1, getattr(np, long), name) for name, long in (
-        ("asin", "arcsin"), ("acos", "arccos"), ("atan", "arctan"),
-        ("asinh", "arcsinh"), ("acosh", "arccosh"), ("atanh", "arctanh"),
-    )},
-    "erf": (1, _erf, "erf"),
-    "erfc": (1, _erfc, "erfc"),
-    "lgamma": (1, _lgamma, "lgamma"),
-    **{name: (2, getattr(np, long), name) for name, long in (
-        ("pow", "power"), ("hypot", "hypot"), ("atan2", "arctan2"), ("nextafter", "nextafter"),
-    )},
-    "sigmoid": (1, _sigmoid, ""),
-    "softplus": (1, _softplus, ""),
-}  # fmt: skip
-"""Name: number of operands, plain meaning (within 2 ULP of the native one), C library's name.
-
-The native meaning is vmath's where vmath has the name, else the C library's function, one element at a time.
-"""

@@ -84,6 +84,14 @@ class KernelCounters:
     shared: int = 0
 
 
+@dataclass(frozen=True)
+class _Language:
+    """What a text is written in: its file's ending, and `compile_text(text, symbol)`, which makes a module."""
+
+    suffix: str
+    compile_text: Callable[[str, str], Any]
+
+
 def normalized(text: str) -> str:
     """The text without comments, docstrings and blank lines: what decides the machine code.
 
@@ -152,8 +160,8 @@ class KernelStore:
         self._kernels: weakref.WeakValueDictionary[str, Kernel] = weakref.WeakValueDictionary()
         self.counters = KernelCounters()
 
-    def load(self, text: str, name: str, identity: str, compile_text: Callable[[str, str], Any]) -> Kernel:
-        """The code of a text: from memory, else from the folder, else by `compile_text(text, symbol)`."""
+    def load(self, text: str, name: str, identity: str, language: _Language) -> Kernel:
+        """The code of a text: from memory, else from the folder, else compiled."""
         kernel = self._kernels.get(identity)
         if kernel is not None:
             self._count(shared=1)
@@ -163,7 +171,7 @@ class KernelStore:
             if kernel is None:
                 kernel = self._from_folder(text, name, identity)
             if kernel is None:
-                kernel = self._compiled(text, name, identity, compile_text)
+                kernel = self._compiled(text, name, identity, language)
             self._kernels[identity] = kernel
             return kernel
 
@@ -179,13 +187,13 @@ class KernelStore:
         self._count(loaded=1)
         return kernel
 
-    def _compiled(self, text: str, name: str, identity: str, compile_text: Callable[[str, str], Any]) -> Kernel:
+    def _compiled(self, text: str, name: str, identity: str, language: _Language) -> Kernel:
         start = time.perf_counter()
-        module = compile_text(text, symbol_of(identity))
+        module = language.compile_text(text, symbol_of(identity))
         parts = [machinecode.object_code(module), zlib.compress(str(module).encode(), 6)]
         made = _Made(parts, "compiled", 1e3 * (time.perf_counter() - start))
         kernel = Kernel(text, name, identity, made)
-        self._folder.store(identity, parts, text)
+        self._folder.store(identity, parts, text, language.suffix)
         self._count(compiled=1)
         return kernel
 
@@ -209,6 +217,10 @@ def _compile_ir(ir: str, symbol: str) -> Any:
     return module
 
 
+_KERNEL_LANGUAGE = _Language(".py", _compile_kernel)
+_IR = _Language(".ll", _compile_ir)
+
+
 @lru_cache(maxsize=1)
 def _store() -> KernelStore:
     folder = default_folder()
@@ -220,12 +232,12 @@ def load_kernel(text: str, name: str = "kernel") -> Kernel:
 
     Equal texts share one kernel while anybody holds it; `name` is for people.
     """
-    return _store().load(text, name, identity_of(text), _compile_kernel)
+    return _store().load(text, name, identity_of(text), _KERNEL_LANGUAGE)
 
 
 def load_ir(ir: str, name: str) -> Kernel:
     """The machine code of the function `entry` of LLVM IR, kept in the folder as kernels are."""
-    return _store().load(ir, name, _digest(ir, _environment()), _compile_ir)
+    return _store().load(ir, name, _digest(ir, _environment()), _IR)
 
 
 def kernel_counters() -> KernelCounters:

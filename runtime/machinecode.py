@@ -143,7 +143,7 @@ class _Loader:
             self._session = llvm.create_lljit_compiler(suppress_errors=True)
         self._count += 1
         builder = llvm.JITLibraryBuilder().add_object_img(code).add_current_process().export_symbol(symbol)
-        return self._session, builder.link(self._session, f"library_{self._count}")
+        return builder.link(self._session, f"library_{self._count}"), self._session
 
 
 _loader = _Loader()
@@ -156,7 +156,8 @@ class LoadedCode:
         """Link `code`; raises KernelError if it is no object code or calls something unknown."""
         with _lock:
             try:
-                self._session, self._library = _loader.link(code, symbol)
+                # the library first: attributes die in this order, and it must not outlive its session
+                self._library, self._session = _loader.link(code, symbol)
             except RuntimeError as error:
                 raise KernelError(f"machine code {symbol} could not be loaded: {error}") from error
         self.address: int = self._library[symbol]

@@ -176,7 +176,7 @@ def _word_signature(name: str, condition: bool, operands: tuple[Any, ...]) -> An
     first = types.boolean if condition else subject
     if dtype is None or operands[0] != first or any(o != subject for o in operands[1:]):
         return None
-    word = language.WORDS.get(name) or _library_word(name)
+    word = language.WORDS[name]
     if word.body_for(dtype) is None:
         return None
     return _TYPES[word.result_for(dtype)](*operands), _call_of(f"{_PREFIX}{name}.{dtype}")
@@ -206,17 +206,6 @@ def _conversion_maker(target: str) -> Any:
     return intrinsic(_named(typed, language.constructor_name(target)))
 
 
-def _library_word(name: str) -> language.Word:
-    """A word for a function of the C library, which vmath does not have."""
-    operands, plain, symbol = language.MATH[name]
-    passed = ", ".join(f"{{T}} %{letter}" for letter in "ab"[:operands])
-    bodies = {
-        dtype: f"  %r = call {{T}} @{symbol}{suffix}({passed})\n  ret {{T}} %r\n"
-        for dtype, suffix in (("float32", "f"), ("float64", ""))
-    }
-    return language.Word(name, operands, plain, bodies)
-
-
 def _names() -> Iterator[tuple[str, Any]]:
     yield from language.CONSTANTS.items()
     for dtype in language.DTYPES:
@@ -224,11 +213,7 @@ def _names() -> Iterator[tuple[str, Any]]:
         yield language.constructor_name(dtype), _conversion_maker(dtype)
     for word in language.WORDS.values():
         yield word.name, _word_maker(word.name, word.operands, word.condition)
-    vectorised = vmath.numba_namespace()
-    for name, (operands, _, symbol) in language.MATH.items():
-        if symbol and name not in vectorised:
-            yield name, _word_maker(name, operands, condition=False)
-    yield from vectorised.items()
+    yield from vmath.numba_namespace().items()
 
 
 @lru_cache(maxsize=1)
@@ -255,7 +240,7 @@ def _definition(name: str) -> str:
 
 
 def _word_definition(name: str, dtype: str) -> tuple[str, str, str]:
-    word = language.WORDS.get(name) or _library_word(name)
+    word = language.WORDS[name]
     body = word.body_for(dtype)
     if body is None:
         raise KernelError(f"{name} has no native meaning for {dtype}")

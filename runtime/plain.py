@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from graphjit.runtime import kernel_language as language
+from graphjit.runtime import kernel_language as language, vmath
 from graphjit.runtime.errors import KernelError
 
 
@@ -57,8 +57,8 @@ def plain_namespace() -> dict[str, Any]:
     for dtype in language.DTYPES:
         names[f"{dtype}_at"] = _pointer(dtype)
         names[language.constructor_name(dtype)] = _constructor(dtype)
+    names |= vmath.plain_namespace()
     names |= {word.name: word.plain for word in language.WORDS.values()}
-    names |= {name: plain for name, (_, plain, _) in language.MATH.items()}
     return names
 
 

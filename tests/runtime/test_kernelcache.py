@@ -76,6 +76,13 @@ def test_a_kernel_is_freed_with_its_last_user(folder: Path) -> None:
     assert load_kernel(TEXT).origin == "loaded"
 
 
+def test_kernels_come_and_go(folder: Path) -> None:
+    """Loading and dropping beyond what one JIT session takes works, and the process does not grow."""
+    load_kernel(TEXT)
+    for _ in range(200):
+        assert load_kernel(TEXT).origin == "loaded"
+
+
 def damage_truncated(content: bytes) -> bytes:
     """As after a full disk."""
     return content[: len(content) // 2]
@@ -222,7 +229,8 @@ def test_bounded(tmp_path: Path) -> None:
     cache = CacheFolder(tmp_path / "small", limit=40_000)
     for number in range(32):
         cache.store(f"entry{number}", [bytes(2_000)], "text")
-        os.utime(tmp_path / "small" / f"entry{number}.kernel", (number, number))
+        for ending in ("kernel", "py"):
+            os.utime(tmp_path / "small" / f"entry{number}.{ending}", (number, number))
     cache.trim()
     left = sorted(path.name for path in (tmp_path / "small").iterdir())
     assert sum(path.stat().st_size for path in (tmp_path / "small").iterdir()) <= 40_000
