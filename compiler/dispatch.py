@@ -52,7 +52,7 @@ class Recorder(Protocol):
         operands: tuple[Any, ...],
         attributes: Mapping[str, Any],
         outputs: tuple[Any, ...],
-    ) -> None: ...
+    ) -> object: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ come from recording the walk itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any, NamedTuple
 
 from graphjit.runtime.errors import GradientError, GraphjitError
@@ -29,14 +29,14 @@ class Record(NamedTuple):
     operands: tuple[Any, ...]
     attributes: Mapping[str, Any]
     outputs: tuple[Any, ...]
-    line: CodeLine | None = None
+    code_line: CodeLine | None = None
 
     @property
     def location(self) -> Location | None:
         """Where the user wrote it."""
         first = self.outputs[0] if self.outputs else None
         traced = first.location if isinstance(first, Symbol) else None
-        return traced or location_of_line(self.line)
+        return traced or location_of_line(self.code_line)
 
 
 def key_of(value: Any) -> int:
@@ -64,24 +64,34 @@ class Recording:
             self._tracked.add(key)
             self._alive.append(value)
 
+    @property
+    def tracked(self) -> Set[int]:
+        """The keys of what is watched and of what depends on it."""
+        return self._tracked
+
     def is_tracked(self, value: Any) -> bool:
         """Whether `value` is watched or depends on something that is."""
         return key_of(value) in self._tracked
 
     def record(
         self, op: Op, operands: tuple[Any, ...], attributes: Mapping[str, Any], outputs: tuple[Any, ...]
-    ) -> None:
-        """Note an op that was interpreted, if it depends on what is watched and can be differentiated."""
+    ) -> bool:
+        """Note an op that was interpreted, if it depends on what is watched and can be differentiated.
+
+        Says whether it did.
+        """
         tracked = self._tracked
         for operand in operands:
             if key_of(operand) in tracked:
                 break
         else:
-            return
-        if op.gradient is Differentiability.NONE:
-            return
-        self.records.append(Record(op, operands, attributes, outputs, user_line()))
+            return False
+        if op.gradient is Differentiability.NONE or not outputs:
+            return False
+        line = None if isinstance(outputs[0], Symbol) else user_line()
+        self.records.append(Record(op, operands, attributes, outputs, line))
         tracked.update(key_of(output) for output in outputs if is_differentiable(output.dtype))
+        return True
 
     def reach(self, sources: Iterable[Any]) -> set[int]:
         """The keys of the sources and of all recorded values that depend on them through gradient rules."""
@@ -92,7 +102,7 @@ class Recording:
         return reached
 
 
-def _depends(record: Record, reached: set[int]) -> bool:
+def _depends(record: Record, reached: Set[int]) -> bool:
     """Whether a gradient may flow from the record's outputs to what is reached."""
     rules = record.op.gradient
     if isinstance(rules, list | tuple) and None in rules:
@@ -119,53 +129,21 @@ class Cotangents:
         """The sum of the contributions, None where there was none."""
         return self._by_key.get(key_of(value))
 
-    def take(self, value: Any, kept: set[int]) -> Any:
+    def take(self, value: Any, kept: Set[int]) -> Any:
         """The sum of the contributions, which is forgotten unless the value's key is in `kept`."""
         key = key_of(value)
         return self._by_key.get(key) if key in kept else self._by_key.pop(key, None)
 
 
-class Walk:
-    """One reverse walk. What looks into walks (a search for the first NaN) overrides `contributed`."""
-
-    def contributed(self, record: Record, incoming: Sequence[Any], operand: Any, contribution: Any) -> None:
-        """Called for each cotangent that a rule gave."""
-
-    def run(
-        self,
-        recording: Recording,
-        seeds: Iterable[tuple[Any, Any]],
-        sources: Sequence[Any] | None = None,
-    ) -> Cotangents:
-        """Walk the records in reverse: see `backward`."""
-        cotangents = Cotangents()
-        for value, cotangent in seeds:
-            cotangents.add(value, cotangent)
-        wanted = recording._tracked if sources is None else recording.reach(sources)
-        kept = wanted if sources is None else {key_of(source) for source in sources}
-        for record in reversed(recording.records):
-            incoming = [cotangents.take(output, kept) for output in record.outputs]
-            if any(one is not None for one in incoming):
-                self._pull_back(record, incoming, wanted, cotangents)
-        return cotangents
-
-    def _pull_back(self, record: Record, incoming: list[Any], wanted: set[int], cotangents: Cotangents) -> None:
-        if not _depends(record, wanted):
-            return
-        _require_rules(record)
-        try:
-            for operand, contribution in _contributions(record, incoming, wanted):
-                if record.op.kind is Kind.ELEMENTWISE:
-                    contribution = PUBLIC["sum_to_shape_of"](contribution, operand)
-                self.contributed(record, incoming, operand, contribution)
-                cotangents.add(operand, contribution)
-        except GraphjitError as error:
-            error.add_note(f"while differentiating {record.op.name}, written at {describe(record.location)}")
-            raise
+Observer = Callable[[Record, Sequence[Any], Any, Any], None]
+"""Called with a record, the cotangents of its outputs, an operand, and the cotangent that a rule gave for it."""
 
 
 def backward(
-    recording: Recording, seeds: Iterable[tuple[Any, Any]], sources: Sequence[Any] | None = None
+    recording: Recording,
+    seeds: Iterable[tuple[Any, Any]],
+    sources: Sequence[Any] | None = None,
+    observer: Observer | None = None,
 ) -> Cotangents:
     """Walk the records in reverse from `seeds`, pairs of a value and its cotangent.
 
@@ -174,10 +152,35 @@ def backward(
     Raises:
       GradientError: if the walk reaches an op that has no rule.
     """
-    return Walk().run(recording, seeds, sources)
+    cotangents = Cotangents()
+    for value, cotangent in seeds:
+        cotangents.add(value, cotangent)
+    wanted = recording.tracked if sources is None else recording.reach(sources)
+    kept = wanted if sources is None else {key_of(source) for source in sources}
+    for record in reversed(recording.records):
+        incoming = [cotangents.take(output, kept) for output in record.outputs]
+        if any(one is not None for one in incoming) and _depends(record, wanted):
+            _pull_back(record, incoming, wanted, cotangents, observer)
+    return cotangents
 
 
-def _contributions(record: Record, incoming: list[Any], wanted: set[int]) -> Iterator[tuple[Any, Any]]:
+def _pull_back(
+    record: Record, incoming: list[Any], wanted: Set[int], cotangents: Cotangents, observer: Observer | None
+) -> None:
+    _require_rules(record)
+    try:
+        for operand, contribution in _contributions(record, incoming, wanted):
+            if record.op.kind is Kind.ELEMENTWISE:
+                contribution = PUBLIC["sum_to_shape_of"](contribution, operand)
+            if observer is not None:
+                observer(record, incoming, operand, contribution)
+            cotangents.add(operand, contribution)
+    except GraphjitError as error:
+        error.add_note(f"while differentiating {record.op.name}, written at {describe(record.location)}")
+        raise
+
+
+def _contributions(record: Record, incoming: list[Any], wanted: Set[int]) -> Iterator[tuple[Any, Any]]:
     """Each operand that is wanted with its cotangent, where there is one."""
     g, y = _joined(record, incoming)
     asked = tuple(key_of(operand) in wanted and is_differentiable(operand.dtype) for operand in record.operands)

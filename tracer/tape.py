@@ -18,7 +18,9 @@ from graphjit.compiler.operand import PUBLIC, Operand, as_operand
 from graphjit.compiler.tensortype import TensorShape
 from graphjit.runtime.errors import DtypeError, FailedPreconditionError, InvalidArgumentError, ShapeError
 
+from .explain_gradient import GradientExplanation, explain_none, explain_numbers, note_latest
 from .state import State
+from .trail import Outline, Trail
 
 _log = logging.getLogger("graphjit")
 
@@ -42,28 +44,33 @@ def as_unconnected(value: Any) -> UnconnectedGradients:
         raise InvalidArgumentError(f"unconnected_gradients is 'none' or 'zero', not {value!r}") from None
 
 
-class TapeRecording(Recording):
-    """A recording that watches trainable variables as they are read, and remembers which."""
+class TapeRecorder:
+    """Listens for a tape: watches trainable variables as they are read, and notes what is not recorded."""
 
     def __init__(self, watch_accessed: bool) -> None:
-        super().__init__()
+        self.recording = Recording()
+        self.trail = Trail()
         self.variables: list[State] = []
         self._watch_accessed = watch_accessed
 
-    def watch_variable(self, variable: State) -> None:
-        """Watch a variable."""
-        if not self.is_tracked(variable):
-            self.variables.append(variable)
-            self.watch(variable)
+    def watch(self, value: Any) -> None:
+        """Watch a tensor or a variable."""
+        if isinstance(value, State) and not self.recording.is_tracked(value):
+            self.variables.append(value)
+        self.recording.watch(value)
 
     def record(
         self, op: Op, operands: tuple[Any, ...], attributes: Mapping[str, Any], outputs: tuple[Any, ...]
     ) -> None:
+        """Take in an op that was interpreted."""
         if self._watch_accessed:
             for operand in operands:
-                if isinstance(operand, State) and operand.trainable:
-                    self.watch_variable(operand)
-        super().record(op, operands, attributes, outputs)
+                if isinstance(operand, State) and operand.trainable and is_differentiable(operand.dtype):
+                    self.watch(operand)
+        if self.recording.record(op, operands, attributes, outputs):
+            self.trail.note_discrete(outputs)
+        else:
+            self.trail.note(op, operands, outputs, self.recording)
 
 
 def require_watchable(value: Any, what: str) -> None:
@@ -102,10 +109,11 @@ class GradientTape:
     def __init__(self, persistent: bool = False, watch_accessed_variables: bool = True) -> None:
         self._persistent = persistent
         self._watch_accessed = watch_accessed_variables
-        self._recording: TapeRecording | None = None
+        self._recorder: TapeRecorder | None = None
         self._is_active = False
         self._was_used = False
         self._variables: tuple[State, ...] = ()
+        self._outline: Outline | None = None
 
     # --- recording ---
 
@@ -113,6 +121,7 @@ class GradientTape:
         if self._is_active:
             raise InvalidArgumentError("this tape records already; use a second GradientTape inside of it")
         self._start()
+        note_latest(self)
         return self
 
     def __exit__(
@@ -123,26 +132,26 @@ class GradientTape:
     ) -> None:
         self._stop()
 
-    def _start(self) -> TapeRecording:
-        if self._recording is None:
-            self._recording = TapeRecording(self._watch_accessed)
-        add_recorder(self._recording)
+    def _start(self) -> None:
+        if self._recorder is None:
+            self._recorder = TapeRecorder(self._watch_accessed)
+            self._outline = None
+        add_recorder(self._recorder)
         self._is_active = True
-        return self._recording
 
     def _stop(self) -> None:
-        if self._is_active and self._recording is not None:
-            remove_recorder(self._recording)
+        if self._is_active and self._recorder is not None:
+            remove_recorder(self._recorder)
         self._is_active = False
 
-    def _current(self) -> TapeRecording:
+    def _current(self) -> TapeRecorder:
         """What was recorded.
 
         Raises:
           FailedPreconditionError: if there is nothing, with the reason.
         """
-        if self._recording is not None:
-            return self._recording
+        if self._recorder is not None:
+            return self._recorder
         if self._was_used:
             raise FailedPreconditionError(
                 "this tape gave its gradient and let go of what it had recorded; for more than one call of "
@@ -157,15 +166,13 @@ class GradientTape:
           InvalidArgumentError: for something that is neither.
           FailedPreconditionError: before the tape's `with`.
         """
-        recording = self._current()
+        recorder = self._current()
         for leaf in optree.tree_leaves(tensor):
             require_watchable(leaf, "what is to be watched")
-            if not is_differentiable(leaf.dtype):
-                _warn_of_dtype("watched tensor", leaf)
-            elif isinstance(leaf, State):
-                recording.watch_variable(leaf)
+            if is_differentiable(leaf.dtype):
+                recorder.watch(leaf)
             else:
-                recording.watch(leaf)
+                _warn_of_dtype("watched tensor", leaf)
 
     @contextmanager
     def stop_recording(self) -> Iterator[None]:
@@ -195,7 +202,8 @@ class GradientTape:
         """Forget everything that was recorded and watched."""
         was_active = self._is_active
         self._stop()
-        self._recording = None
+        self._recorder = None
+        self._outline = None
         self._variables = ()
         self._was_used = False
         if was_active:
@@ -203,8 +211,8 @@ class GradientTape:
 
     def watched_variables(self) -> tuple[Any, ...]:
         """The variables that are watched, in the order in which they were first read."""
-        if self._recording is not None:
-            self._variables = tuple(self._recording.variables)
+        if self._recorder is not None:
+            self._variables = tuple(self._recorder.variables)
         return self._variables
 
     # --- differentiating ---
@@ -237,26 +245,52 @@ class GradientTape:
         self._current()
         seeds = _seeds(target, output_gradients)
         leaves, structure = _sources(sources)
-        recording = self._released()
-        found = backward(recording, seeds, leaves)
-        gradients = [connected(found.of(source), source, unconnected) for source in leaves]
-        return optree.tree_unflatten(structure, gradients)
+        recorder = self._released()
+        found = backward(recorder.recording, seeds, leaves)
+        gradients = [found.of(source) for source in leaves]
+        self._keep_outline(recorder, optree.tree_leaves(target), leaves, gradients)
+        answers = [connected(gradient, source, unconnected) for gradient, source in zip(gradients, leaves, strict=True)]
+        return optree.tree_unflatten(structure, answers)
 
-    def _released(self) -> TapeRecording:
+    def _released(self) -> TapeRecorder:
         """What was recorded; the tape itself lets go of it unless it is persistent."""
-        recording = self._current()
+        recorder = self._current()
         if self._persistent:
             if self._is_active:
                 _log.warning(
                     "gradient() of a persistent tape inside of its `with` records the derivative as well, which "
                     "costs time and memory; call it outside unless higher orders are wanted"
                 )
-            return recording
+            return recorder
         self.watched_variables()
         self._stop()
-        self._recording = None
+        self._recorder = None
         self._was_used = True
-        return recording
+        return recorder
+
+    def _keep_outline(
+        self, recorder: TapeRecorder, targets: Sequence[Any], sources: Sequence[Any], gradients: Sequence[Any]
+    ) -> None:
+        """After the tape let go of its records, keep what tells why a gradient was None."""
+        if self._recorder is None and any(one is None for one in gradients):
+            self._outline = Outline(recorder.trail, recorder.recording, [*targets, *sources])
+
+    def explain(self, target: Any, source: Any) -> GradientExplanation:
+        """Why `gradient(target, source)` is None, zero, infinite or not a number: see `gj.explain_gradient`.
+
+        Raises:
+          FailedPreconditionError: if the tape has let go of what it would need.
+        """
+        require_watchable(target, "the target")
+        require_watchable(source, "the source")
+        kept = self._outline if self._recorder is None else None
+        if kept is not None and kept.knows(source) and kept.knows(target):
+            found = explain_none(kept, target, source)
+            if found is not None:
+                return found
+        recorder = self._current()
+        outline = Outline(recorder.trail, recorder.recording, [target, source])
+        return explain_none(outline, target, source) or explain_numbers(recorder.recording, target, source)
 
 
 def connected(gradient: Any, source: Any, unconnected: UnconnectedGradients) -> Any:

@@ -128,7 +128,7 @@ class Variable(State):
 
     def value(self) -> Any:
         """The same as `read_value()`."""
-        return read(self)
+        return self.read_value()
 
     def numpy(self) -> Any:
         """A copy of the numbers as a NumPy array; a NumPy scalar for a scalar variable.
@@ -136,7 +136,7 @@ class Variable(State):
         Raises:
           TraceError: while a function is traced.
         """
-        numbers = read(self).numpy()
+        numbers = self.read_value().numpy()
         return numbers.copy() if isinstance(numbers, np.ndarray) else numbers
 
     def gather_nd(self, indices: Any, name: str | None = None) -> Any:
@@ -151,31 +151,32 @@ class Variable(State):
         return _sliced(self, key)
 
     def __len__(self) -> int:
-        return len(read(self))
+        return len(self.read_value())
 
     def __iter__(self) -> Iterator[Any]:
-        return iter(read(self))
+        return iter(self.read_value())
 
     def __bool__(self) -> bool:
-        return bool(read(self))
+        return bool(self.read_value())
 
     def __float__(self) -> float:
-        return float(read(self))
+        return float(self.read_value())
 
     def __int__(self) -> int:
-        return int(read(self))
+        return int(self.read_value())
 
     def __complex__(self) -> complex:
-        return complex(read(self))
+        return complex(self.read_value())
 
     def __index__(self) -> int:
-        return read(self).__index__()  # type: ignore[attr-defined]  # tensors and symbols have it
+        index: int = self.read_value().__index__()
+        return index
 
     def __format__(self, spec: str) -> str:
-        return format(read(self), spec) if spec else str(self)
+        return format(self.read_value(), spec) if spec else str(self)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
-        return read(self).__array__(dtype, copy)  # type: ignore[attr-defined]  # tensors and symbols have it
+        return self.read_value().__array__(dtype, copy)
 
     # --- assigning ---
 
@@ -336,6 +337,8 @@ class TensorSlice(Tensor):
     """A tensor that was read as a slice of a variable, and can be assigned to as such."""
 
     __slots__ = ("_key", "_variable")
+    _key: Any
+    _variable: Variable
 
     def assign(self, value: Any, name: str | None = None) -> Any:
         """Replace this part of the variable; returns the variable. Raises: see `Variable.assign`."""

@@ -8,7 +8,7 @@ _link = _os.path.join(_os.path.dirname(__file__), "compiler")
 if _os.path.islink(_link):
     __path__.insert(0, _os.path.dirname(_os.path.realpath(_link)))
 
-from graphjit import bitwise, math, random
+from graphjit import bitwise, math, nn, random
 from graphjit.compiler.dispatch import set_default_interpreter as _set_default_interpreter
 from graphjit.compiler.ops.arithmetic import *
 from graphjit.compiler.ops.arithmetic import (
@@ -31,8 +31,11 @@ from graphjit.compiler.ops.indexing import *
 from graphjit.compiler.ops.joining import *
 from graphjit.compiler.ops.joining import concat as concatenate
 from graphjit.compiler.ops.linear import *
+from graphjit.compiler.ops.moments import reduce_std, reduce_variance
+from graphjit.compiler.ops.norms import norm, reduce_euclidean_norm
 from graphjit.compiler.ops.ordering import *
 from graphjit.compiler.ops.padding import *
+from graphjit.compiler.ops.positions import *
 from graphjit.compiler.ops.reduction import *
 from graphjit.compiler.ops.rounding import *
 from graphjit.compiler.ops.scanning import *
@@ -41,6 +44,7 @@ from graphjit.compiler.ops.shaping import *
 from graphjit.compiler.ops.sizes import rank_of as rank, shape_of as shape, size_of as size
 from graphjit.compiler.ops.slicing import *
 from graphjit.compiler.ops.slicing import reverse as flip, slice_ as slice
+from graphjit.compiler.ops.softmax import reduce_logsumexp
 from graphjit.compiler.ops.sources import *
 from graphjit.compiler.ops.subscripts import *
 from graphjit.compiler.ops.transcendental import *
@@ -75,6 +79,7 @@ from graphjit.compiler.tensortype import (
     uint64,
 )
 from graphjit.tracer.eager import EagerInterpreter as _EagerInterpreter
+from graphjit.tracer.explain_gradient import GradientExplanation, explain_gradient
 from graphjit.tracer.namescope import name_scope
 from graphjit.tracer.tape import GradientTape, UnconnectedGradients
 from graphjit.tracer.tensor import Tensor, constant, convert_to_tensor, is_tensor
