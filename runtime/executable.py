@@ -137,8 +137,7 @@ class _Plan:
         pieces = max(1, min(step.extent, math.ceil(step.cost / PIECE_COST)))
         bounds = [step.extent * piece // pieces for piece in range(pieces + 1)]
         return [
-            ((walk.KERNEL, kernel.address, block, low, high), step.cost // pieces)
-            for low, high in pairwise(bounds)
+            ((walk.KERNEL, kernel.address, block, low, high), step.cost // pieces) for low, high in pairwise(bounds)
         ]
 
     def _block(self, words: Sequence[int]) -> int:
@@ -237,6 +236,7 @@ class Executable:
         slots = self._plan.program.slots
         self._results = [_maker(slots[n]) for n in self._plan.program.outputs if not slots[n].dynamic]
         self._binds = self._sequencer.binds
+        self._input_count = len(program.inputs)
 
     @property
     def program(self) -> Program:
@@ -274,6 +274,8 @@ class Executable:
         Inputs are never written, and no output shares memory with one. Raises what
         `explain` makes of a kernel's error, and what a NumPy step raises.
         """
+        if len(arrays) != self._input_count:
+            raise GraphjitError(f"{len(arrays)} arrays for {self._input_count} inputs")
         try:
             frame = self._frames.pop()
         except IndexError:
@@ -299,9 +301,7 @@ class Executable:
             frame.addresses[number] = address_of(array)
         return int(self._resume(None, frame.pointer, 0))
 
-    def _go_on(
-        self, frame: _Frame, arrays: Sequence[Array], outputs: list[Array], answer: int
-    ) -> list[Array]:
+    def _go_on(self, frame: _Frame, arrays: Sequence[Array], outputs: list[Array], answer: int) -> list[Array]:
         """Take care of whatever made the walk stop before its end, until it ends."""
         if answer == walk.NOT_PLAIN:
             plain = [np.require(array, requirements=["C", "A"]) for array in arrays]

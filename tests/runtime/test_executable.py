@@ -172,6 +172,11 @@ class TestRun:
         with pytest.raises(GraphjitError, match=why):
             run_one(program([NumpyStep(lambda a: result, (1,), (2,), "sort")]), X)
 
+    def test_wrong_number_of_arrays(self) -> None:
+        """Native code is never given fewer arrays than it reads."""
+        with pytest.raises(GraphjitError, match="0 arrays for 1 inputs"):
+            run_one(program([scale(1, 2, 8)]))
+
     def test_copy_step(self) -> None:
         """A copy moves bytes between slots."""
         np.testing.assert_array_equal(run_one(program([CopyStep(1, 2, 16), CopyStep(1, 3, 8)]), X)[0][:4], X[:4])
