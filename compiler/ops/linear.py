@@ -68,7 +68,7 @@ def _matmul_array(a: Array, b: Array, *, transpose_a: bool, transpose_b: bool) -
         product = np.matmul(tall, right).reshape(*left.shape[:-1], right.shape[-1])
     else:
         product = np.matmul(np.swapaxes(left, -1, -2) if transpose_a else left, right)
-    return product.astype(a.dtype, copy=False)
+    return np.asarray(product, dtype=a.dtype)
 
 
 def _conjugated(x: Any) -> Any:

@@ -167,7 +167,7 @@ reduce_all = reduction(
 
 @public()
 def count_nonzero(
-    input: Any,  # noqa: A002 -- TensorFlow's name
+    input: Any,
     axis: Any = None,
     keepdims: bool = False,
     dtype: Any = int64,
@@ -236,9 +236,9 @@ mean_op = declare(
             Example(("f32[2,3,4]",), {"axis": (1,), "keepdims": True}),
             Example(("f64[]",), {"axis": (), "keepdims": False}),
             Example(("f64[3,0]",), {"axis": (1,), "keepdims": False}, differentiable=False),
-            Example((np.int32([[-1, -2], [7, 8]]),), {"axis": (1,), "keepdims": False}),
-            Example((np.uint8([[1, 2], [7, 9]]),), {"axis": (0, 1), "keepdims": False}),
-            Example((np.float16([[1, 2], [7, 60000]]),), {"axis": (1,), "keepdims": False}),
+            Example((np.array([[-1, -2], [7, 8]], np.int32),), {"axis": (1,), "keepdims": False}),
+            Example((np.array([[1, 2], [7, 9]], np.uint8),), {"axis": (0, 1), "keepdims": False}),
+            Example((np.array([[1, 2], [7, 60000]], np.float16),), {"axis": (1,), "keepdims": False}),
         ),
         dtypes="iuf",
         doc="The arithmetic mean along axes.",

@@ -4,9 +4,13 @@ from graphjit.compiler.ops.arithmetic import *
 from graphjit.compiler.ops.casting import *
 from graphjit.compiler.ops.comparing import *
 from graphjit.compiler.ops.grouping import *
+from graphjit.compiler.ops.moments import reduce_std, reduce_variance
+from graphjit.compiler.ops.norms import l2_normalize, reduce_euclidean_norm
 from graphjit.compiler.ops.ordering import top_k
+from graphjit.compiler.ops.positions import *
 from graphjit.compiler.ops.reduction import *
 from graphjit.compiler.ops.rounding import *
 from graphjit.compiler.ops.scanning import *
 from graphjit.compiler.ops.selecting import *
+from graphjit.compiler.ops.softmax import *
 from graphjit.compiler.ops.transcendental import *
