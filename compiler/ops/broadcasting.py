@@ -14,7 +14,7 @@ from ..op import Example, Kind, Op, declare
 from ..operand import PUBLIC, Operand, as_operand, public
 from ..tensortype import TensorType, broadcast_shapes
 from .shaping import reshape_op
-from .sizes import length_of_shape, static_shape, when_known
+from .sizes import fitting, length_of_shape, static_shape, when_known
 
 
 def _broadcast_type(types: tuple[TensorType, ...], *, shape: tuple[int, ...]) -> tuple[TensorType, ...]:
@@ -38,7 +38,7 @@ broadcast_to_op: Op = declare(
         name="broadcast_to",
         kind=Kind.VIEW,
         infer=_broadcast_type,
-        numpy=lambda x, *, shape: np.broadcast_to(x, shape),
+        numpy=fitting(lambda x, *, shape: np.broadcast_to(x, shape)),
         kernel=_broadcast_layout,
         gradient=[lambda g, y, x, *, shape: PUBLIC["sum_to_shape_of"](g, x)],
         fails=lambda types, attributes: not types[0].is_static,
@@ -57,7 +57,7 @@ broadcast_like_op: Op = declare(
         name="broadcast_like",
         kind=Kind.COMPOSED,
         infer=lambda types: (TensorType(types[0].dtype, types[1].shape),),
-        numpy=lambda x, like: np.broadcast_to(x, like.shape),
+        numpy=fitting(lambda x, like: np.broadcast_to(x, like.shape)),
         definition=lambda x, like: apply(broadcast_to_op, x, shape=like.type.sizes) if like.type.is_static else None,
         gradient=[lambda g, y, x, like: PUBLIC["sum_to_shape_of"](g, x), None],
         examples=(Example(("f64[3]", "f64[2,3]")),),
@@ -75,7 +75,7 @@ broadcast_to_sizes_op: Op = declare(
         name="broadcast_to_sizes",
         kind=Kind.COMPOSED,
         infer=lambda types: (TensorType(types[0].dtype, (None,) * length_of_shape(types[1])),),
-        numpy=lambda x, shape: np.broadcast_to(x, tuple(int(size) for size in shape)),
+        numpy=fitting(lambda x, shape: np.broadcast_to(x, tuple(int(size) for size in shape))),
         definition=_known_broadcast,
         gradient=[lambda g, y, x, shape: PUBLIC["sum_to_shape_of"](g, x), None],
         fails=True,

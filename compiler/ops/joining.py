@@ -24,7 +24,17 @@ from ..operand import (
 from ..tensortype import Dimension, Shape, TensorType, int32, normalize_axis
 from .broadcasting import broadcast_to
 from .shaping import ensure_shape, expand_dims_op, identity_op, reshape
-from .sizes import Size, shape_value, sizes_of, static_integer, static_shape, when_known
+from .sizes import (
+    Size,
+    constant,
+    fitting,
+    shape_value,
+    sizes_of,
+    static_integer,
+    static_integers,
+    static_shape,
+    when_known,
+)
 from .slicing import index_along, slice_along
 
 # --- concat -------------------------------------------------------------------------------------
@@ -76,7 +86,7 @@ concat_op: Op = declare(
         name="concat",
         kind=Kind.JOIN,
         infer=_concat_type,
-        numpy=lambda *arrays, axis: np.concatenate(arrays, axis),
+        numpy=fitting(lambda *arrays, axis: np.concatenate(arrays, axis)),
         pieces=_concat_pieces,
         gradient=_concat_gradient,
         fails=lambda types, attributes: not all(type.is_static for type in types),
@@ -182,7 +192,7 @@ stack_op: Op = declare(
         name="stack",
         kind=Kind.COMPOSED,
         infer=_stack_type,
-        numpy=lambda *arrays, axis: np.stack(arrays, axis),
+        numpy=fitting(lambda *arrays, axis: np.stack(arrays, axis)),
         definition=_stack_definition,
         gradient=lambda position, g, y, *operands, axis: index_along(g, axis, position),
         fails=lambda types, attributes: not all(type.is_static for type in types),
@@ -303,18 +313,24 @@ def _parts_of_sizes(x: Any, sizes: tuple[int, ...], axis: int) -> list[Any]:
     return parts
 
 
+_BEYOND = 2**62
+"""A slice from here on is empty."""
+
+
 def _parts_of_unknown(x: Any, sizes: tuple[int, ...], axis: int, given: int, rests: int) -> list[Any]:
     """As `_parts_of_sizes`; what follows the -1 is counted from the end."""
     if not rests:
         return _parts_of_sizes(_ensure_size(x, axis, given), sizes, axis)
+    rest = sizes.index(-1)
     parts: list[Any] = []
-    begin = 0
-    for size in sizes:
-        end = begin + size if size != -1 else begin + size + 1 - given
-        part = slice_along(x, axis, begin, end or None)
-        parts.append(part if size == -1 else _ensure_size(part, axis, size))
-        begin = end
-    return parts
+    for size in sizes[:rest]:
+        parts.append(_ensure_size(slice_along(x, axis, 0, size), axis, size))
+        x = slice_along(x, axis, size, None)
+    last: list[Any] = []
+    for size in reversed(sizes[rest + 1 :]):
+        last.append(_ensure_size(slice_along(x, axis, -size or _BEYOND, None), axis, size))
+        x = slice_along(x, axis, None, -size or None)
+    return [*parts, x, *reversed(last)]
 
 
 # --- tile, repeat, meshgrid ---------------------------------------------------------------------------
@@ -379,7 +395,7 @@ tile_to_op: Op = declare(
         name="tile_to",
         kind=Kind.COMPOSED,
         infer=_tile_to_type,
-        numpy=lambda x, multiples: np.tile(x, tuple(multiples.tolist())),
+        numpy=fitting(lambda x, multiples: np.tile(x, tuple(multiples.tolist()))),
         definition=lambda x, multiples: when_known([multiples], lambda known: PUBLIC["tile"](x, known)),
         gradient=[
             lambda g, y, x, multiples: _sum_of_tiles(g, x, [multiples[axis] for axis in range(x.type.rank)]),
@@ -413,24 +429,25 @@ def tile(input: Any, multiples: Any, name: str | None = None) -> Any:
     return apply(tile_op, operand, multiples=counts)
 
 
+def _places(repeats: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Each position as often as it is asked for."""
+    if repeats.ndim != 1 or (repeats < 0).any():
+        raise InvalidArgumentError(f"repeat: repeats are a number or a vector, not negative, not {repeats.tolist()}")
+    return np.repeat(np.arange(repeats.size, dtype=np.int32), repeats)
+
+
 repeat_places_op: Op = declare(
     Op(
         name="repeat_places",
         kind=Kind.CALL,
         infer=lambda types: (TensorType(int32, (None,)),),
-        numpy=lambda repeats: np.repeat(np.arange(repeats.size, dtype=np.int32), _counts(repeats)),
+        numpy=_places,
         gradient=Differentiability.NONE,
         fails=True,
         examples=(Example((np.array([2, 0, 1], np.int32),)), Example((np.zeros(0, np.int32),))),
         doc="Each position as often as `repeats` says there.",
     )
 )
-
-
-def _counts(repeats: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    if (repeats < 0).any():
-        raise InvalidArgumentError(f"repeat: repeats are not negative, but one is {repeats.min()}")
-    return repeats
 
 
 @public()
@@ -453,22 +470,17 @@ def repeat(input: Any, repeats: Any, axis: int | None = None, name: str | None =
     if axis is None or operand.type.rank == 0:
         operand, axis = reshape(operand, [-1]), 0
     where = normalize_axis(axis, operand.type.rank)
+    known = static_integers(repeats)
+    if known is not None and known.size == 1:
+        return _repeat_each(operand, int(known.item()), where)
+    if known is not None:
+        operand = _ensure_size(operand, where, known.size)
+        return PUBLIC["gather"](operand, constant(_places(known), int32), axis=where)
     counts = as_operand(repeats, int32)
-    known = static_shape(counts)
-    if isinstance(known, tuple) and len(known) == 1:
-        return _repeat_each(operand, known[0], where)
     if counts.type.rank == 0 or counts.type.shape == (1,):
-        counts = broadcast_to(counts, [sizes_of(operand)[where]])
-    counts = ensure_shape(counts, [operand.type.shape[where]])
-    return PUBLIC["gather"](operand, _repeat_index(counts), axis=where)
-
-
-def _repeat_index(counts: Any) -> Any:
-    known = static_shape(counts)
-    if isinstance(known, tuple):
-        repeats = _counts(np.array(known, dtype=np.int64))
-        return as_operand(np.repeat(np.arange(len(known), dtype=np.int32), repeats).tolist() or np.zeros(0, np.int32))
-    return apply(repeat_places_op, counts)
+        counts = broadcast_to(counts, shape_value([sizes_of(operand)[where]]))
+    places = apply(repeat_places_op, ensure_shape(counts, [operand.type.shape[where]]))
+    return PUBLIC["gather"](operand, places, axis=where)
 
 
 def _repeat_each(x: Any, count: int, axis: int) -> Any:

@@ -15,10 +15,9 @@ from graphjit.runtime.errors import InvalidArgumentError, ShapeError
 
 from ..dispatch import apply
 from ..op import Example, Kind, Op, Piece, declare
-from ..operand import PUBLIC, Operand, as_array, as_operand, public, require_same_dtype
-from ..tensortype import Dimension, TensorType, int32
-from ..writer import static_value
-from .sizes import constant, size_along
+from ..operand import PUBLIC, as_operand, public, require_same_dtype
+from ..tensortype import Dimension, TensorType
+from .sizes import constant, static_integers
 from .slicing import slice_along, strided_slice_op
 
 Paddings = tuple[tuple[int, int], ...]
@@ -127,15 +126,14 @@ def static_paddings(paddings: Any, rank: int) -> Paddings:
     Raises:
       InvalidArgumentError: if they are traced, negative, or not one pair for each axis.
     """
-    known = static_value(paddings) if isinstance(paddings, Operand) else as_array(paddings, int32, "paddings")
-    if known is None:
+    pairs = static_integers(paddings)
+    if pairs is None:
         raise InvalidArgumentError("pad needs paddings that are known when the function is traced")
-    pairs = [int(one) for one in known.reshape(-1)]
-    if len(pairs) != 2 * rank or any(one < 0 for one in pairs):
+    if pairs.size != 2 * rank or (rank and pairs.shape != (rank, 2)) or (pairs < 0).any():
         raise InvalidArgumentError(
             f"pad: paddings are a pair [before, after] for each of {rank} axes, none negative, not {paddings!r}"
         )
-    return tuple(zip(pairs[::2], pairs[1::2], strict=True))
+    return tuple((int(before), int(after)) for before, after in pairs.reshape(rank, 2))
 
 
 @public()
@@ -173,28 +171,27 @@ def pad(tensor: Any, paddings: Any, mode: str = "CONSTANT", constant_values: Any
 def _mirrored(x: Any, axis: int, padding: tuple[int, int], reflect: bool) -> Any:
     """`x` with `padding` mirrored elements along one axis; `reflect` leaves the edge out."""
     size = x.type.shape[axis]
-    if size is None:
-        return _mirrored_by_position(x, axis, padding, reflect)
     edge = 1 if reflect else 0
-    if max(padding) > size - edge:
+    if size is not None and max(padding) > size - edge:
         mode = "REFLECT" if reflect else "SYMMETRIC"
         raise InvalidArgumentError(
             f"pad: {mode} can add at most {max(size - edge, 0)} elements to axis {axis} of shape {x.shape}, "
             f"but {max(padding)} are asked for"
         )
-    before = slice_along(x, axis, edge, edge + padding[0])
-    after = slice_along(x, axis, size - edge - padding[1], size - edge)
-    mirrored = PUBLIC["reverse"](before, [axis]), x, PUBLIC["reverse"](after, [axis])
-    return PUBLIC["concat"](list(mirrored), axis)
+    before, after = padding
+    parts = [x]
+    if before:
+        parts.insert(0, _reversed(slice_along(x, axis, edge, edge + before), axis, before))
+    if after:
+        parts.append(_reversed(slice_along(x, axis, -edge - after, -edge or None), axis, after))
+    return PUBLIC["concat"](parts, axis)
 
 
-def _mirrored_by_position(x: Any, axis: int, padding: tuple[int, int], reflect: bool) -> Any:
-    size = as_operand(size_along(x, axis))
-    place = PUBLIC["range_"](-padding[0], size + padding[1])
-    edge = 0 if reflect else 1
-    front = PUBLIC["where"](place < 0, -place - edge, place)
-    mirrored = PUBLIC["where"](front < size, front, 2 * size - 2 + edge - front)
-    return PUBLIC["gather"](x, mirrored, axis=axis)
+def _reversed(x: Any, axis: int, size: int) -> Any:
+    """`x` backwards, whose size is checked when the graph runs if it is not known now."""
+    if x.type.shape[axis] is None:
+        x = PUBLIC["ensure_shape"](x, [size if one == axis else None for one in range(x.type.rank)])
+    return PUBLIC["reverse"](x, [axis])
 
 
 __all__ = ["pad"]

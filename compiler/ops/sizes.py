@@ -32,6 +32,27 @@ def static_integer(value: Any) -> int | None:
     return int(value)
 
 
+def static_integers(values: Any) -> np.ndarray[Any, Any] | None:
+    """Nested integers as an array, or None where only a run will tell.
+
+    Raises:
+      ShapeError: if they are something else.
+    """
+    if is_operand_like(values):
+        found = static_value(as_operand(values))
+    elif isinstance(values, list | tuple):
+        rows = [static_integers(row) for row in values]
+        known = [row for row in rows if row is not None]
+        if len({row.shape for row in known}) > 1:
+            raise ShapeError(f"{values!r} is ragged")
+        found = np.array(known) if len(known) == len(rows) else None
+    else:
+        found = np.asarray(values)
+    if found is not None and found.size and found.dtype.kind not in "iu":
+        raise ShapeError(f"integers are needed, not {values!r}")
+    return found
+
+
 def static_shape(shape: Any) -> tuple[int, ...] | Operand:
     """A shape argument as a tuple of integers, or as an operand where it is not known yet.
 
@@ -60,6 +81,18 @@ def _static_sizes(sizes: list[Any], shape: Any) -> tuple[int, ...] | Operand:
     if all(hasattr(size, "__index__") and not isinstance(size, bool) for size in sizes):
         return tuple(int(size) for size in sizes)
     raise ShapeError(f"a shape is a sequence of integers, not {shape!r}")
+
+
+def fitting(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A NumPy meaning whose ValueErrors are ours: shapes that were unknown and turn out not to fit."""
+
+    def checked(*arrays: Any, **attributes: Any) -> Any:
+        try:
+            return function(*arrays, **attributes)
+        except ValueError as error:
+            raise ShapeError(str(error)) from None
+
+    return checked
 
 
 def length_of_shape(type: TensorType) -> int:

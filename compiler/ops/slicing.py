@@ -553,10 +553,12 @@ def strided_slice(
 
 
 def _scalars(vector: Any) -> list[Any]:
-    """The entries of a vector of integers, as integers or as scalar operands."""
+    """The entries of a vector of integers, as integers or as scalar operands; of a scalar the scalar."""
     known = static_shape(vector)
     if isinstance(known, tuple):
         return list(known)
+    if known.type.rank == 0:
+        return [known]
     count = known.type.shape[0]
     if known.type.rank != 1 or count is None:
         raise ShapeError(f"bounds are a vector of known length, not {known.type}")

@@ -8,14 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 from differences import check_gradient, check_written, reverse_gradient, weights_like
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from hypothesis.extra import numpy as hn
 
 import graphjit as gj
 from graphjit.compiler.layout import Layout, contiguous
 from graphjit.compiler.op import Kind, all_ops, find_op
-from graphjit.compiler.tensortype import TensorType, float32, int32, type_of_array
+from graphjit.compiler.tensortype import TensorType, float32, type_of_array
 from graphjit.compiler.writer import write_graph
 from graphjit.runtime.errors import DtypeError, InvalidArgumentError, OutOfRangeError, ShapeError
 
@@ -89,7 +88,12 @@ FUNCTIONS: list[tuple[str, Callable[[Any], Any], Callable[[Array], Any], tuple[i
     ("split, no rest", lambda x: gj.split(x, [1, 0, 3])[2], lambda x: x[1:], (4,)),
     ("unstack", lambda x: gj.unstack(x, 3, axis=1)[2], lambda x: x[:, 2], (2, 3)),
     ("meshgrid", lambda x: gj.meshgrid(x, x[:2])[1], lambda x: np.meshgrid(x, x[:2])[1], (3,)),
-    ("meshgrid ij", lambda x: gj.meshgrid(x, x[:2], indexing="ij")[0], lambda x: np.meshgrid(x, x[:2], indexing="ij")[0], (3,)),
+    (
+        "meshgrid ij",
+        lambda x: gj.meshgrid(x, x[:2], indexing="ij")[0],
+        lambda x: np.meshgrid(x, x[:2], indexing="ij")[0],
+        (3,),
+    ),
 ]  # fmt: skip
 
 
@@ -123,8 +127,10 @@ def _source(function: Any) -> str:
 
 def test_bools_are_shaped_too() -> None:
     x = np.array([[True, False, True]])
-    for ours, theirs in ((gj.transpose, np.transpose), (lambda t: gj.pad(t, [[0, 1], [1, 0]], constant_values=True), lambda t: np.pad(t, ((0, 1), (1, 0)), constant_values=True))):  # fmt: skip
-        np.testing.assert_array_equal(np.asarray(ours(gj.constant(x))), theirs(x), strict=True)
+    np.testing.assert_array_equal(np.asarray(gj.transpose(gj.constant(x))), x.T, strict=True)
+    padded = gj.pad(gj.constant(x), [[0, 1], [1, 0]], constant_values=True)
+    wanted = np.pad(x, ((0, 1), (1, 0)), constant_values=True)
+    np.testing.assert_array_equal(np.asarray(padded), wanted, strict=True)
 
 
 # --- views ------------------------------------------------------------------------------------------
@@ -209,7 +215,7 @@ def test_the_pieces_of_a_join_make_its_result(op: Any) -> None:
         arrays = []
         for text in example.operands:
             shape = tuple(int(size) for size in text[text.index("[") + 1 : text.index("]")].split(",") if size)
-            arrays.append(numbers(*shape) * (len(arrays) + 1))
+            arrays.append(np.asarray(numbers(*shape) + 10 * len(arrays)))
         wanted = op.numpy(*arrays, **example.attributes)
         result = np.full_like(wanted, np.nan)
         for piece in op.pieces(tuple(type_of_array(array) for array in arrays), **example.attributes):
@@ -304,7 +310,7 @@ def test_static_shapes_and_shapes_as_values() -> None:
     assert gj.shape(x, out_type=gj.int64).dtype == gj.int64
     assert x.shape == (2, 3)
     graph = write_graph("f", [TensorType(float32, (None, 3))], lambda t: [gj.shape(t), gj.size(t), gj.rank(t)])
-    assert [value.type for value in graph.outputs] == [TensorType(int32, (2,)), TensorType(int32, ()), TensorType(int32, ())]  # fmt: skip
+    assert [str(value.type) for value in graph.outputs] == ["i32[2]", "i32[]", "i32[]"]
 
 
 # --- errors -----------------------------------------------------------------------------------------
