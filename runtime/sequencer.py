@@ -74,13 +74,10 @@ def _slot_address(slot: str) -> str:
 def _gemm_ir() -> str:
     """The function that runs one product, batched, on one thread where its block says so."""
     places = "".join(
-        f"  %{name}.at = getelementptr i64, ptr %block, i64 {place}\n"
-        for place, name in enumerate(GEMM_WORDS)
+        f"  %{name}.at = getelementptr i64, ptr %block, i64 {place}\n" for place, name in enumerate(GEMM_WORDS)
     )
     loaded = ("function", "a", "b", "c", "batch", "stride_a", "stride_b", "stride_c")
-    loads = "".join(
-        f"  %{name} = load i64, ptr %{name}.at\n" for name in (*loaded, "get_threads", "set_threads")
-    )
+    loads = "".join(f"  %{name} = load i64, ptr %{name}.at\n" for name in (*loaded, "get_threads", "set_threads"))
     moved = "".join(
         f"  %{name}.offset = mul i64 %i, %stride_{name}\n"
         f"  %{name}.moved = add i64 %{name}.address, %{name}.offset\n"
@@ -249,9 +246,7 @@ class Sequencer:
         frame, row = ctypes.c_void_p, ctypes.c_uint64
         self.start = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.py_object, frame, row)(self.code.address)
         """`start(tuple of arrays, frame, 0)`: bind, then run; other Python threads run meanwhile."""
-        self.start_holding = ctypes.PYFUNCTYPE(ctypes.c_int64, ctypes.py_object, frame, row)(
-            self.code.address
-        )
+        self.start_holding = ctypes.PYFUNCTYPE(ctypes.c_int64, ctypes.py_object, frame, row)(self.code.address)
         """The same while other Python threads wait: for runs that are shorter than handing over."""
         self.resume = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, frame, row)(self.code.address)
         """`resume(None, frame, row)`: run on from a row."""
