@@ -1,0 +1,353 @@
+"""What of a call's arguments decides which trace serves it.
+
+Each leaf of the arguments becomes a slot: a tensor counts by dtype and shape, a variable by dtype, shape
+and which other arguments are the same variable, a Python value by its exact type and value, any other
+object by its identity (and by the attributes that the trace reads, which are guarded elsewhere).
+"""
+
+from __future__ import annotations
+
+import enum
+import inspect
+import struct
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import GeneratorType
+from typing import Any
+from weakref import ref
+
+import numpy as np
+
+from graphjit.compiler.operand import Operand
+from graphjit.compiler.tensortype import DType, TensorShape, TensorSpec, TensorType, as_dtype
+from graphjit.compiler.writer import Symbol, leaked
+from graphjit.runtime.errors import DtypeError, SignatureError
+
+from .origin import is_library_class
+from .state import State
+from .structure import flatten
+from .tensor import Tensor
+
+Array = np.ndarray[Any, Any]
+
+
+class Identity:
+    """A key that stands for one object and dies with it: a later object at the same address is another key."""
+
+    __slots__ = ("_hash", "_target")
+
+    def __init__(self, target: Any) -> None:
+        self._hash = id(target)
+        try:
+            self._target: Callable[[], Any] = ref(target)
+        except TypeError:
+            self._target = lambda: target
+
+    @property
+    def target(self) -> Any:
+        """The object, None where it is gone."""
+        return self._target()
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        if not isinstance(other, Identity) or self._hash != other._hash:
+            return False
+        target = self._target()
+        return target is not None and target is other._target()
+
+    def __hash__(self) -> int:
+        return self._hash
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSlot:
+    """A tensor or an array."""
+
+    type: TensorType
+
+    def __str__(self) -> str:
+        return str(self.type)
+
+
+@dataclass(frozen=True, slots=True)
+class VariableSlot:
+    """A variable; `alias` is the position of the first argument that is the same one."""
+
+    type: TensorType
+    trainable: bool
+    alias: int
+
+    def __str__(self) -> str:
+        return f"Variable({self.type})"
+
+
+@dataclass(frozen=True, slots=True)
+class ValueSlot:
+    """A Python value that the trace depends on."""
+
+    key: Hashable
+    shown: str
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ValueSlot) and self.key == other.key
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def __str__(self) -> str:
+        return self.shown
+
+
+@dataclass(frozen=True, slots=True)
+class NumberSlot:
+    """A Python number whose value the trace does not depend on."""
+
+    kind: type
+
+    def __str__(self) -> str:
+        return f"any {self.kind.__name__}"
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectSlot:
+    """An object that is known by its identity."""
+
+    identity: Identity
+    shown: str
+
+    def __str__(self) -> str:
+        return self.shown
+
+
+Slot = TensorSlot | VariableSlot | ValueSlot | NumberSlot | ObjectSlot
+
+
+def shortened(value: Any, limit: int = 60) -> str:
+    """The value's repr in one line."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+_BY_VALUE: frozenset[type] = frozenset(
+    {int, bool, str, bytes, type(None), type(...), range, DType, TensorShape, TensorSpec}
+)
+
+
+def value_key(value: Any) -> Hashable | None:
+    """A key that is equal exactly for the same type and value; None for objects known by identity.
+
+    >>> value_key(1) == value_key(True), value_key(0.0) == value_key(-0.0)
+    (False, False)
+    >>> value_key(float("nan")) == value_key(float("nan"))
+    True
+    """
+    cls = type(value)
+    if cls in _BY_VALUE:
+        return cls, value
+    if cls is float:
+        return cls, struct.pack("<d", value)
+    if cls is complex:
+        return cls, struct.pack("<dd", value.real, value.imag)
+    if cls in (set, frozenset):
+        return cls, frozenset(value_key(one) or Identity(one) for one in value)
+    if isinstance(value, enum.Enum):
+        return cls, value.name
+    if _compares_by_value(cls):
+        return cls, value
+    return None
+
+
+def _compares_by_value(cls: type) -> bool:
+    """Whether it is a library's class of immutable values, such as a path, a date or a fraction."""
+    return cls.__hash__ not in (None, object.__hash__) and not issubclass(cls, type) and is_library_class(cls)
+
+
+class Names:
+    """The names of a call's leaves, worked out when somebody asks."""
+
+    def __init__(self, parameters: Sequence[str], structure: Any) -> None:
+        self._parameters = parameters
+        self._structure = structure
+        self._names: list[str] | None = None
+
+    def __getitem__(self, position: int) -> str:
+        if self._names is None:
+            self._names = [self._name(accessor) for accessor in self._structure.accessors()]
+        return self._names[position]
+
+    def parameter(self, position: int) -> str:
+        """The name of a positional argument as a whole."""
+        known = position < len(self._parameters)
+        return self._parameters[position] if known else f"args[{position - len(self._parameters)}]"
+
+    def _name(self, accessor: Any) -> str:
+        group, entry = accessor[0].entry, accessor[1].entry
+        if group == 1:
+            first = str(entry)
+        elif entry < len(self._parameters):
+            first = self._parameters[entry]
+        else:
+            first = f"args[{entry - len(self._parameters)}]"
+        return str(accessor[2:].codify(first)) if len(accessor) > 2 else first
+
+
+@dataclass(slots=True)
+class Call:
+    """The arguments of one call, taken apart.
+
+    `leaves` are the arguments' leaves, `arrays` the numbers of those that are tensors or arrays.
+    """
+
+    structure: Any
+    names: Names
+    leaves: list[Any]
+    slots: tuple[Slot, ...]
+    arrays: list[Array | None]
+
+    @property
+    def key(self) -> Hashable:
+        return self.structure, self.slots
+
+
+class Parameters:
+    """The parameters of a Python function: how positional and keyword arguments and defaults come together."""
+
+    def __init__(self, function: Callable[..., Any], bound: int = 0) -> None:
+        try:
+            signature: inspect.Signature | None = inspect.signature(function)
+        except (TypeError, ValueError):
+            signature = None
+        self.function_name = getattr(function, "__name__", type(function).__name__)
+        self.signature = signature and _without_first(signature, bound)
+        self.names = self._positional_names()
+        self._plain_count = self._count_without_defaults()
+
+    def _positional_names(self) -> tuple[str, ...]:
+        kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        parameters = self.signature.parameters.values() if self.signature else ()
+        return tuple(one.name for one in parameters if one.kind in kinds)
+
+    def _count_without_defaults(self) -> int:
+        """How many positional arguments make a complete call by themselves; -1 where that is not enough."""
+        if self.signature is None:
+            return -1
+        parameters = self.signature.parameters.values()
+        others = {inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_POSITIONAL}
+        return -1 if any(one.kind in others for one in parameters) else len(self.names)
+
+    def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The arguments with defaults filled in, positional where they can be.
+
+        Raises:
+          SignatureError: if they do not fit the parameters.
+        """
+        if not kwargs and len(args) == self._plain_count:
+            return args, {}
+        if self.signature is None:
+            return args, dict(kwargs)
+        try:
+            bound = self.signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise SignatureError(f"{self.function_name}{self.signature}: {error}") from None
+        bound.apply_defaults()
+        return bound.args, bound.kwargs
+
+    def take_apart(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+        """The leaves and slots of bound arguments.
+
+        Raises:
+          SignatureError: if a leaf cannot be an argument; the message names it.
+        """
+        leaves, structure = flatten((args, kwargs))
+        names = Names(self.names, structure)
+        slots: list[Slot] = []
+        arrays: list[Array | None] = []
+        variables: dict[int, int] = {}
+        for position, leaf in enumerate(leaves):
+            array = array_of(leaf, names, position)
+            arrays.append(array)
+            if array is not None:
+                slots.append(TensorSlot(TensorType(as_dtype(array.dtype), array.shape)))
+            elif isinstance(leaf, State):
+                alias = variables.setdefault(id(leaf), position)
+                slots.append(VariableSlot(leaf.type, leaf.trainable, alias))
+            else:
+                slots.append(slot_of_object(leaf, names, position))
+        return Call(structure, names, leaves, tuple(slots), arrays)
+
+    def name_of(self, names: Names, position: int) -> str:
+        """How a message names an argument."""
+        return f"argument {names[position]!r} of {self.function_name!r}"
+
+
+def _without_first(signature: inspect.Signature, count: int) -> inspect.Signature:
+    return signature.replace(parameters=list(signature.parameters.values())[count:])
+
+
+def array_of(leaf: Any, names: Names, position: int) -> Array | None:
+    """The numbers of a leaf that is a tensor, an array or a NumPy scalar, else None.
+
+    Raises:
+      SignatureError: if it is an array that cannot be a tensor.
+    """
+    if isinstance(leaf, Tensor):
+        return leaf._array
+    if isinstance(leaf, np.ndarray | np.generic):
+        return native_array(leaf, f"argument {names[position]!r}")
+    return None
+
+
+def native_array(value: Any, what: str) -> Array:
+    """An array as kernels take it: a plain ndarray of one of our dtypes in this machine's byte order.
+
+    Raises:
+      SignatureError: if it is a masked array, or its elements are no numbers.
+    """
+    if isinstance(value, np.ma.MaskedArray):
+        raise SignatureError(f"{what} is a masked array, whose mask would be lost; use its .data or .filled()")
+    array = np.asarray(value)
+    try:
+        dtype = as_dtype(array.dtype)
+    except DtypeError:
+        raise SignatureError(
+            f"{what} is an array of dtype {array.dtype}, which cannot be a tensor; "
+            "convert it with .astype, or hand it over inside of an object"
+        ) from None
+    return array.astype(dtype.numpy, copy=False)
+
+
+def slot_of_object(leaf: Any, names: Names, position: int) -> Slot:
+    """The slot of a leaf that is no tensor.
+
+    Raises:
+      SignatureError: if nothing about it can be a key.
+      ScopeError: if it is a symbol of a trace that is over.
+    """
+    if isinstance(leaf, Symbol):
+        raise leaked(leaf)
+    key = value_key(leaf)
+    if key is not None:
+        return ValueSlot(key, shortened(leaf))
+    _require_lasting(leaf, names, position)
+    return ObjectSlot(Identity(leaf), shortened(leaf))
+
+
+def _require_lasting(leaf: Any, names: Names, position: int) -> None:
+    """Refuse what is used up or changed without a trace."""
+    name = f"argument {names[position]!r} is a {type(leaf).__name__}"
+    if hasattr(leaf, "watch") and hasattr(leaf, "gradient") and hasattr(leaf, "stop_recording"):
+        raise SignatureError(
+            f"{name}: a tape cannot be handed to a compiled function, whose ops it would not see; "
+            "make the tape inside of the function, or record the call from outside"
+        )
+    if isinstance(leaf, bytearray | memoryview):
+        raise SignatureError(f"{name}, which can change unnoticed; hand over bytes or an array")
+    if isinstance(leaf, GeneratorType | Iterator) and not isinstance(leaf, Operand):
+        raise SignatureError(
+            f"{name}: it would be used up while the function is traced and be empty ever after; "
+            "hand over a list, or loop outside of the function"
+        )
+
+
+__all__: list[str] = []
