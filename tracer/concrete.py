@@ -133,7 +133,7 @@ class Concrete:
 
     def call(self, call: Call) -> Any:
         """Run for arguments that fit the signature."""
-        return self.run([call.arrays[position] for position in self.positions], call)  # type: ignore[misc]  # the slots at these positions have arrays
+        return self.run([call.arrays[position] for position in self.positions], call)
 
     def inputs(self, arrays: list[Array], call: Call | None) -> list[Array]:
         """All inputs of the graph, given the arrays among the arguments."""

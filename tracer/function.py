@@ -8,7 +8,6 @@ from collections.abc import Callable, Hashable
 from typing import Any
 
 from graphjit.compiler.dispatch import current_scope
-
 from graphjit.compiler.writer import GraphWriter
 
 from .concrete import Concrete, Options
@@ -24,7 +23,7 @@ class Function:
     def __init__(self, python_function: Callable[..., Any], options: Options, name: str | None = None) -> None:
         self.python_function = python_function
         functools.update_wrapper(self, python_function, updated=())
-        self._name = name or getattr(python_function, "__name__", type(python_function).__name__)
+        self._name: str = name or getattr(python_function, "__name__", type(python_function).__name__)
         self._options = options
         self._parameters = Parameters(python_function)
         self._lock = threading.RLock()
@@ -56,7 +55,9 @@ class Function:
         return results.put_together(tensors)
 
 
-def compile(function: Callable[..., Any] | None = None, *, backend: str = "jit", name: str | None = None) -> Any:
+def compile(  # noqa: A001 -- the public name; Python's builtin is not used here
+    function: Callable[..., Any] | None = None, *, backend: str = "jit", name: str | None = None
+) -> Any:
     """Trace a function once for each signature of its arguments, and run it compiled from then on.
 
     >>> import graphjit as gj

@@ -160,7 +160,11 @@ def value_key(value: Any) -> Hashable | None:
 
 def _compares_by_value(cls: type) -> bool:
     """Whether it is a library's class of immutable values, such as a path, a date or a fraction."""
-    return cls.__hash__ not in (None, object.__hash__) and not issubclass(cls, type) and is_library_class(cls)
+    return (
+        getattr(cls, "__hash__", None) not in (None, object.__hash__)
+        and not issubclass(cls, type)
+        and is_library_class(cls)
+    )
 
 
 class Names:

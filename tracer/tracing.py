@@ -153,7 +153,7 @@ class Trace(GraphWriter, StateInterpreter):
     def adopt_array(self, array: Array, converted: Array) -> Operand:
         wanted = as_dtype(converted.dtype)
         symbol = self._adoption(array, converted)
-        return symbol if symbol.type.dtype is wanted else PUBLIC["cast"](symbol, wanted)  # type: ignore[no-any-return]
+        return symbol if symbol.type.dtype is wanted else PUBLIC["cast"](symbol, wanted)
 
     def _adoption(self, array: Array, converted: Array) -> Symbol:
         for adoption in self._adopted:
@@ -337,8 +337,7 @@ def numbers_of(source: Source, call: Call) -> Array | None:
         case CapturedVariable(variable):
             return variable.array
         case ArgumentVariable(position):
-            variable: State = call.leaves[position]
-            return variable.array
+            return call.leaves[position].array  # type: ignore[no-any-return]  # the slot there says: a variable
 
 
 def trace(
@@ -409,7 +408,8 @@ def _first_change(arguments: Any, call: Call, leaves: list[Any]) -> str:
     for position, (old, new) in enumerate(zip(before[0], arguments[0], strict=True)):
         if _differ(old, new):
             return call.names.parameter(position)
-    return next(name for name, old in before[1].items() if _differ(old, arguments[1].get(name)))
+    names: list[str] = list(before[1])
+    return next(name for name in names if _differ(before[1][name], arguments[1].get(name)))
 
 
 def _differ(old: Any, new: Any) -> bool:
