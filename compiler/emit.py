@@ -24,7 +24,7 @@ from .op import Kind
 from .tensortype import DType
 
 _CHEAP_CALLS = (
-    "abs(", "maximum(", "minimum(", "select(", "floor(", "ceil(", "rint(", "trunc(", "copysign(", "isnan(",
+    "abs(", "absolute(", "maximum(", "minimum(", "select(", "floor(", "ceil(", "rint(", "trunc(", "copysign(", "isnan(",
     "isinf(", "isfinite(", "fma(", "boolean(", "float32(", "float64(", "int32(", "int64(", "{T}(", "{T0}(", "{T1}(",
 )  # fmt: skip
 

@@ -1,0 +1,1 @@
+"""Random programs: written as data, run eagerly and compiled, printed as Python when they disagree."""
