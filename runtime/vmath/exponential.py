@@ -139,6 +139,13 @@ def expm1(x: Number) -> Number:
 
 
 def sigmoid(x: Number) -> Number:
-    """1 / (1 + e^-x), with e^-|x| on both sides of 0, so that nothing overflows."""
+    """1 / (1 + e^-x), with e^-|x| on both sides of 0, so that nothing overflows.
+
+    The quotient is corrected by its residual, since e^-|x| alone may be off by most of an ULP.
+    """
     decay = exp(-absolute(x))
-    return select(x < 0.0, decay, 1.0) / (1.0 + decay)
+    below, lost = quick_two_sum(x.constant(1.0), decay)
+    above = select(x < 0.0, decay, 1.0)
+    inverse = 1.0 / below
+    quotient = above * inverse
+    return fused(fused(-quotient, lost, fused(-quotient, below, above)), inverse, quotient)
