@@ -112,6 +112,16 @@ def remove_recorder(recorder: Recorder) -> None:
     _scope.set(Scope(scope.interpreter, kept))
 
 
+@contextmanager
+def recording_by(recorder: Recorder) -> Iterator[None]:
+    """Let `recorder` listen to what happens inside."""
+    add_recorder(recorder)
+    try:
+        yield
+    finally:
+        remove_recorder(recorder)
+
+
 def apply(op: Op, *operands: Operand, **attributes: Any) -> Any:
     """Interpret `op`; its output, or a tuple of them where it has several."""
     outputs = apply_all(op, operands, attributes)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from graphjit.runtime.errors import GradientError, GraphjitError
 
-from .dispatch import add_recorder, remove_recorder
+from .dispatch import recording_by
 from .graph import Location
 from .location import CodeLine, describe, location_of_line, user_line
 from .op import Differentiability, Kind, Op, Pullback
@@ -227,11 +227,8 @@ def forward(recording: Recording, tangents: Sequence[tuple[Any, Any]], target: A
     linear = Recording()
     linear.watch(seed)
     sources = [value for value, _ in tangents]
-    add_recorder(linear)
-    try:
+    with recording_by(linear):
         cotangents = backward(recording, [(target, seed)], sources)
-    finally:
-        remove_recorder(linear)
     pairs = [(cotangents.of(value), tangent) for value, tangent in tangents]
     reached = [(cotangent, tangent) for cotangent, tangent in pairs if cotangent is not None]
     return backward(linear, reached, [seed]).of(seed) if reached else None

@@ -7,10 +7,10 @@ variable's array; a trace adds an input at the first read and replaces the lates
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -69,14 +69,28 @@ class StateInterpreter(Interpreter):
         array: np.ndarray[Any, Any] = value._array  # type: ignore[attr-defined]  # operands that are no symbols are tensors
         return array
 
+    def variable_created(self, variable: State) -> None:
+        """Called when a variable was created while this interpreter is in charge; it may refuse that."""
 
-_stand_ins: ContextVar[Mapping[int, Operand]] = ContextVar("graphjit_variable_stand_ins")
+
+class _StandIns(NamedTuple):
+    """What some variables, by their `id`, are read as."""
+
+    operands: Mapping[int, Operand]
+    everywhere: frozenset[int]
+
+
+_stand_ins: ContextVar[_StandIns] = ContextVar("graphjit_stand_ins")
+_NOBODY = _StandIns({}, frozenset())
 
 
 @contextmanager
-def standing_in(operands: Mapping[int, Operand]) -> Iterator[None]:
-    """Where a graph is rewritten, let variables (by their `id`) be read as these operands."""
-    token = _stand_ins.set({**_stand_ins.get({}), **operands})
+def standing_in(pairs: Iterable[tuple[State, Operand]], everywhere: bool = False) -> Iterator[None]:
+    """Let variables be read as these operands: where a graph is rewritten, or everywhere."""
+    before = _stand_ins.get(_NOBODY)
+    operands = {id(variable): operand for variable, operand in pairs}
+    always = before.everywhere | operands.keys() if everywhere else before.everywhere - operands.keys()
+    token = _stand_ins.set(_StandIns({**before.operands, **operands}, frozenset(always)))
     try:
         yield
     finally:
@@ -87,7 +101,7 @@ def read(variable: State) -> Operand:
     """What the variable holds now, as a new value to differentiate by; tapes are told."""
     scope = current_scope()
     interpreter = scope.interpreter
-    if not isinstance(interpreter, StateInterpreter):
+    if not isinstance(interpreter, StateInterpreter) or id(variable) in _stand_ins.get(_NOBODY).everywhere:
         return _stand_in(variable)
     value = interpreter.read_variable(variable)
     if scope.recorders:
@@ -95,9 +109,16 @@ def read(variable: State) -> Operand:
     return value
 
 
+def created(variable: State) -> None:
+    """Tell the interpreter in charge that the variable was created now."""
+    interpreter = current_scope().interpreter
+    if isinstance(interpreter, StateInterpreter):
+        interpreter.variable_created(variable)
+
+
 def _stand_in(variable: State) -> Operand:
     """What is read for a variable while a graph is rewritten."""
-    found = _stand_ins.get({}).get(id(variable))
+    found = _stand_ins.get(_NOBODY).operands.get(id(variable))
     if found is None:
         raise TraceError(
             f"the gradient function of a custom gradient reads {variable.name!r}, which the differentiated function "

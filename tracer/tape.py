@@ -9,8 +9,6 @@ from enum import Enum
 from types import TracebackType
 from typing import Any
 
-import optree
-
 from graphjit.compiler.dispatch import add_recorder, not_recording, remove_recorder
 from graphjit.compiler.gradient import Recording, backward, is_differentiable
 from graphjit.compiler.op import Op
@@ -20,6 +18,7 @@ from graphjit.runtime.errors import DtypeError, FailedPreconditionError, Invalid
 
 from .explain_gradient import GradientExplanation, explain_none, explain_numbers, note_latest
 from .state import State
+from .structure import flatten, unflatten
 from .trail import Outline, Trail
 
 _log = logging.getLogger("graphjit")
@@ -167,7 +166,7 @@ class GradientTape:
           FailedPreconditionError: before the tape's `with`.
         """
         recorder = self._current()
-        for leaf in optree.tree_leaves(tensor):
+        for leaf in flatten(tensor)[0]:
             require_watchable(leaf, "what is to be watched")
             if is_differentiable(leaf.dtype):
                 recorder.watch(leaf)
@@ -248,9 +247,9 @@ class GradientTape:
         recorder = self._released()
         found = backward(recorder.recording, seeds, leaves)
         gradients = [found.of(source) for source in leaves]
-        self._keep_outline(recorder, optree.tree_leaves(target), leaves, gradients)
+        self._keep_outline(recorder, flatten(target)[0], leaves, gradients)
         answers = [connected(gradient, source, unconnected) for gradient, source in zip(gradients, leaves, strict=True)]
-        return optree.tree_unflatten(structure, answers)
+        return unflatten(structure, answers)
 
     def _released(self) -> TapeRecorder:
         """What was recorded; the tape itself lets go of it unless it is persistent."""
@@ -312,16 +311,18 @@ def _warn_of_dtype(what: str, value: Any) -> None:
 
 
 def _sources(sources: Any) -> tuple[list[Any], Any]:
-    leaves, structure = optree.tree_flatten(sources)
+    """The sources, None among them (a bias that is not there), and their structure."""
+    leaves, structure = flatten(sources)
     for leaf in leaves:
-        require_watchable(leaf, "a source")
-        if not is_differentiable(leaf.dtype):
-            _warn_of_dtype("source", leaf)
+        if leaf is not None:
+            require_watchable(leaf, "a source")
+            if not is_differentiable(leaf.dtype):
+                _warn_of_dtype("source", leaf)
     return leaves, structure
 
 
 def _seeds(target: Any, output_gradients: Any) -> list[tuple[Any, Any]]:
-    targets = optree.tree_leaves(target)
+    targets = flatten(target)[0]
     for leaf in targets:
         require_watchable(leaf, "a target")
         if not is_differentiable(leaf.dtype):
@@ -339,7 +340,7 @@ def _given_seeds(targets: Sequence[Any], output_gradients: Any) -> list[Any]:
         return [None] * len(targets)
     if len(targets) == 1 and not isinstance(output_gradients, list | tuple | dict):
         return [output_gradients]
-    given = optree.tree_leaves(output_gradients, none_is_leaf=True)
+    given = flatten(output_gradients)[0]
     if len(given) == len(targets):
         return list(given)
     if len(targets) == 1:

@@ -19,7 +19,7 @@ from graphjit.compiler.writer import Symbol
 from graphjit.runtime.errors import DtypeError, InvalidArgumentError, MutationError, ShapeError
 
 from .namescope import scoped_name
-from .state import State, StateInterpreter, assign, read
+from .state import State, StateInterpreter, assign, created, read
 from .tensor import CPU, Reference, Tensor, numpy_repr
 
 
@@ -76,6 +76,7 @@ class Variable(State):
             shape = TensorShape(None)
         self._shape = TensorShape(self.array.shape if shape is None else shape)
         self._require_shape(self.array.shape, "the initial value")
+        created(self)
 
     @property
     def type(self) -> TensorType:
@@ -297,6 +298,8 @@ class Variable(State):
     def __copy__(self) -> Variable:
         made = object.__new__(type(self))
         made.__dict__.update(self.__dict__)
+        made.array = _initial_array(self, None)
+        created(made)
         return made
 
     def __repr__(self) -> str:
