@@ -128,6 +128,7 @@ matmul_op = declare(
             Example(("f64[20,33]", "f64[33,17]"), _flags()),
         ),
         dtypes="iuf",
+        domain=(0.5, 2.0),  # sums that cancel could be any number of units apart
         ulp=64.0,
         doc="The product of matrices in the last two axes; the axes before them broadcast.",
     )
