@@ -148,7 +148,7 @@ divide_no_nan: BinaryFunction = binary(
     "select({1} == {T}(0), {T}(0), {0} / {1})",
     [lambda g, z, x, y: divide_no_nan(g, y), lambda g, z, x, y: g * divide_no_nan(divide_no_nan(-x, y), y)],
     doc="x / y, and 0 where y is 0.", dtypes="f", domain=(0.5, 4.0),
-    examples=(Example((np.array([1.0, 0.0, np.nan]), np.array([0.0, 0.0, 0.0]))),),
+    examples=(Example((np.array([1.0, 0.0, np.nan]), np.array([0.0, 0.0, 0.0])), differentiable=False),),
 )  # fmt: skip
 multiply_no_nan: BinaryFunction = binary(
     "multiply_no_nan",

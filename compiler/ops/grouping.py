@@ -11,7 +11,7 @@ from graphjit.runtime.errors import InvalidArgumentError, OutOfRangeError, Shape
 from ..dispatch import apply
 from ..op import Differentiability, Example, Gradient, Kind, Op, declare
 from ..operand import PUBLIC, as_operand, as_operands, public, require_kind, require_rank
-from ..tensortype import Dimension, DType, TensorType, as_dtype, int32, int64
+from ..tensortype import Dimension, DType, TensorShape, TensorType, as_dtype, int32, int64
 from .indexing import gather
 from .shaping import reshape
 from .sizes import constant, static_integer
@@ -337,7 +337,7 @@ def unique_with_counts(x: Any, out_idx: Any = int32, name: str | None = None) ->
 def _bin_type(types: tuple[TensorType, ...], *, minlength: int, maxlength: int | None) -> tuple[TensorType, ...]:
     places, weights = types
     require_kind(places, "iu", "the numbers to count")
-    if places.shape != weights.shape:
+    if not TensorShape(places.shape).is_compatible_with(weights.shape):
         raise ShapeError(f"bincount: weights of shape {weights.shape} for numbers of shape {places.shape}")
     size: Dimension = minlength if maxlength == minlength else None
     return (TensorType(weights.dtype, (size,)),)

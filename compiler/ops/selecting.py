@@ -103,16 +103,21 @@ def _clip_array(x: Any, low: Any, high: Any) -> Any:
     return np.minimum(np.maximum(x, low), high)
 
 
-def _inside(x: Any, low: Any, high: Any) -> Any:
+def _outside(x: Any, low: Any, high: Any) -> Any:
     return PUBLIC["logical_or"](x < low, x > high)
+
+
+def _is_low(x: Any, low: Any, high: Any) -> Any:
+    """Where the lower limit is the result; where the limits are the wrong way round, the upper one is."""
+    return PUBLIC["logical_and"](x < low, low <= high)
 
 
 _clip_op = elementwise(
     "clip_by_value", 3, _clip_array, "minimum(maximum({0}, {1}), {2})",
     [
-        lambda g, z, x, low, high: _zero_or(_inside(x, low, high), g),
-        lambda g, z, x, low, high: _or_zero(x < low, g),
-        lambda g, z, x, low, high: _or_zero(x > high, g),
+        lambda g, z, x, low, high: _zero_or(_outside(x, low, high), g),
+        lambda g, z, x, low, high: _or_zero(_is_low(x, low, high), g),
+        lambda g, z, x, low, high: _or_zero(maximum(x, low) > high, g),
     ],
     "x, but no less than low and no more than high.", "iuf", None, (-4.0, 4.0),
     {"examples": (Example((np.array([-2.0, -1.0, 0.5, 1.0, np.nan]), -1.0, 1.0), differentiable=False),)},
