@@ -150,7 +150,7 @@ STABLE_RULES: tuple[Rule, ...] = (
     ),
     Rule("log(1 + exp(x))", "softplus(x)", "f", Exactness.STABLE),
     Rule("log1p(exp(x))", "softplus(x)", "f", Exactness.STABLE),
-    Rule("log(sigmoid(x))", "-softplus(-x)", "f", Exactness.STABLE),
+    Rule("log(sigmoid(x))", "log_sigmoid(x)", "f", Exactness.STABLE),
     Rule("1 / (1 + exp(-x))", "sigmoid(x)", "f", Exactness.STABLE),
     Rule("1 - sigmoid(x)", "sigmoid(-x)", "f", Exactness.STABLE),
     Rule("log(1 + x)", "log1p(x)", "f", Exactness.STABLE),

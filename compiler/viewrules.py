@@ -42,6 +42,12 @@ def _transpose(rewriter: Rewriter, equation: Equation) -> Answer:
     return (apply(equation.op, *rewriter.symbols(inner.operands), perm=joined),)
 
 
+def _checked(rewriter: Rewriter, equation: Equation) -> Answer:
+    """ensure_shape(x) -> x, where the shape is known to fit."""
+    known = all(value.type.is_static for value in equation.operands)
+    return rewriter.symbols(equation.operands) if known else None
+
+
 _RESHAPES = frozenset({"reshape", "expand_dims", "squeeze"})
 
 
@@ -152,6 +158,7 @@ def _elementwise(rewriter: Rewriter, equation: Equation) -> Answer:
 _BY_NAME: dict[str, ViewRule] = {
     "identity": _itself,
     "stop_gradient": _itself,
+    "ensure_shape": _checked,
     "transpose": _transpose,
     "reshape": _reshape,
     "expand_dims": _reshape,
