@@ -85,6 +85,8 @@ def _documentation(doc: str, op: Op, arguments: str) -> str:
 
 
 def _named(function: Any, name: str, doc: str, module: str, op: Op) -> Any:
+    # The code is renamed as well, so that tracebacks and errors name the op.
+    function.__code__ = function.__code__.replace(co_name=name, co_qualname=name)
     function.__name__ = function.__qualname__ = name
     function.__doc__ = doc
     function.__module__ = module

@@ -10,8 +10,11 @@ import dis
 import linecache
 import os
 import sys
+from dataclasses import dataclass
 from functools import lru_cache
 from types import CodeType, FrameType
+
+from graphjit.runtime.errors import GraphjitError, observe_errors
 
 from .graph import Location
 
@@ -117,10 +120,40 @@ def describe(location: Location | None) -> str:
     return f"{location}{where}{text}"
 
 
+@dataclass(frozen=True, slots=True)
+class Described:
+    """A location as errors show it: file, line, function and the line's text."""
+
+    location: Location
+
+    def __str__(self) -> str:
+        return describe(self.location)
+
+
 def add_location(error: Exception, location: Location | None) -> None:
-    """Let the error's message name the user's line, once."""
-    if location is None or getattr(error, "location", None) is not None:
+    """Let the error's message name the line of the failing equation; the first one that is added stays."""
+    if location is None or not isinstance(error, GraphjitError) or error.pinned:
         return
-    error.location = location  # type: ignore[attr-defined]  # read back by this function and by reports
-    message = str(error.args[0]) if error.args else ""
-    error.args = (f"{message}\n  at {describe(location)}", *error.args[1:])
+    error.location = Described(location)
+    error.pinned = True
+
+
+def note_where_user_is(error: GraphjitError) -> None:
+    """Put the user's line on a new error, and the public function that was called there."""
+    frame: FrameType | None = sys._getframe(1)
+    called: list[str] = []
+    while frame is not None and is_own_file(frame.f_code.co_filename):
+        if frame.f_code.co_filename.endswith(_FILES_OF_FUNCTIONS) or _OPS in frame.f_code.co_filename:
+            called.append(frame.f_code.co_name)
+        frame = frame.f_back
+    if frame is None:
+        return
+    error.location = Described(location_of_frame(frame))
+    error.entry = next((name for name in reversed(called) if not name.startswith(("_", "<"))), "")
+
+
+# Where the functions that users call on tensors stand.
+_OPS = os.path.join("compiler", "ops") + os.sep
+_FILES_OF_FUNCTIONS = (os.path.join("compiler", "families.py"), os.path.join("tracer", "tensor.py"))
+
+observe_errors(note_where_user_is)

@@ -5,9 +5,41 @@ also look for under a built-in name (`ValueError`, `TypeError`, `IndexError`)
 derive from that one too, so that both `except` clauses work.
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable
+
+
+_observers: list[Callable[[GraphjitError], None]] = []
+
+
+def observe_errors(observer: Callable[[GraphjitError], None]) -> None:
+    """Let `observer` note on every new error where the user is; this layer does not know how to find that out."""
+    _observers[:] = [observer]
+
 
 class GraphjitError(Exception):
-    """Anything that graphjit raises on purpose."""
+    """Anything that graphjit raises on purpose.
+
+    `location` is the user's line (an object whose text names it), `entry` the public function that the user
+    called there; both are part of the message.
+    """
+
+    location: object = None
+    entry: str = ""
+    pinned: bool = False
+    """Whether the location is that of the failing equation, which outer layers must not replace."""
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*args)
+        for observer in _observers:
+            observer(self)
+
+    def __str__(self) -> str:
+        message = super().__str__()
+        if self.entry and self.entry not in message:
+            message = f"{self.entry}: {message}"
+        return message if self.location is None else f"{message}\n  at {self.location}"
 
 
 class InvalidArgumentError(GraphjitError, ValueError):
