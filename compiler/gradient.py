@@ -101,6 +101,20 @@ class Recording:
                 reached.update(key_of(output) for output in record.outputs if is_differentiable(output.dtype))
         return reached
 
+    def between(self, sources: Iterable[Any], targets: Iterable[Any]) -> Recording:
+        """The part of the recording that leads from the sources to the targets."""
+        reached = self.reach(sources)
+        leading = {key_of(target) for target in targets}
+        part = Recording()
+        part._tracked = reached
+        part._alive = self._alive
+        for record in reversed(self.records):
+            if _depends(record, reached) and any(key_of(output) in leading for output in record.outputs):
+                part.records.append(record)
+                leading.update(key_of(operand) for operand in record.operands)
+        part.records.reverse()
+        return part
+
 
 def _depends(record: Record, reached: Set[int]) -> bool:
     """Whether a gradient may flow from the record's outputs to what is reached."""

@@ -5,42 +5,25 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from enum import Enum
 from types import TracebackType
 from typing import Any
 
-from graphjit.compiler.dispatch import add_recorder, not_recording, remove_recorder
+from graphjit.compiler.dispatch import add_recorder, current_interpreter, not_recording, remove_recorder
 from graphjit.compiler.gradient import Recording, backward, is_differentiable
 from graphjit.compiler.op import Op
 from graphjit.compiler.operand import PUBLIC, Operand, as_operand
 from graphjit.compiler.tensortype import TensorShape
+from graphjit.compiler.writer import GraphWriter
 from graphjit.runtime.errors import DtypeError, FailedPreconditionError, InvalidArgumentError, ShapeError
 
 from .explain_gradient import GradientExplanation, explain_none, explain_numbers, note_latest
+from .jacobian import VectorProduct, batch_rows, filled, jacobian_rows, require_tensor
 from .state import State
 from .structure import flatten, unflatten
 from .trail import Outline, Trail
+from .unconnected import UnconnectedGradients, as_unconnected, connected
 
 _log = logging.getLogger("graphjit")
-
-
-class UnconnectedGradients(Enum):
-    """What stands for the gradient with respect to something that the target does not depend on."""
-
-    NONE = "none"
-    ZERO = "zero"
-
-
-def as_unconnected(value: Any) -> UnconnectedGradients:
-    """The member that `value`, itself a member or "none" or "zero", names.
-
-    Raises:
-      InvalidArgumentError: if it names none.
-    """
-    try:
-        return UnconnectedGradients(value)
-    except ValueError:
-        raise InvalidArgumentError(f"unconnected_gradients is 'none' or 'zero', not {value!r}") from None
 
 
 class TapeRecorder:
@@ -251,6 +234,96 @@ class GradientTape:
         answers = [connected(gradient, source, unconnected) for gradient, source in zip(gradients, leaves, strict=True)]
         return unflatten(structure, answers)
 
+    def jacobian(
+        self,
+        target: Any,
+        sources: Any,
+        unconnected_gradients: Any = UnconnectedGradients.NONE,
+        parallel_iterations: int | None = None,
+        experimental_use_pfor: bool = True,
+    ) -> Any:
+        """All derivatives of each element of the target by each element of the sources.
+
+        Args:
+          target: one tensor. It takes one walk for each of its elements.
+          sources: a tensor or variable, or a nested structure of them.
+          unconnected_gradients: "none" or "zero", for sources that the target does not depend on.
+          parallel_iterations, experimental_use_pfor: accepted for TensorFlow's sake; as there, a tape
+            that is not persistent needs `experimental_use_pfor=True` outside of compiled functions.
+
+        Returns:
+          The structure of `sources`, with a tensor of shape `target.shape + source.shape` for each.
+
+        Raises:
+          InvalidArgumentError: if the target is a structure of tensors.
+          FailedPreconditionError: if the tape was used already.
+
+        >>> import graphjit as gj
+        >>> x = gj.Variable([1.0, 2.0])
+        >>> with gj.GradientTape() as tape:
+        ...     y = x * x
+        >>> print(tape.jacobian(y, x).numpy())
+        [[2. 0.]
+         [0. 4.]]
+        """
+        unconnected = as_unconnected(unconnected_gradients)
+        operand = require_tensor(target, "target")
+        leaves, structure = _sources(sources)
+        self._require_persistent_loop(experimental_use_pfor)
+        present = [leaf for leaf in leaves if leaf is not None]
+        rows = iter(jacobian_rows(operand, present, self._vector_product(target, present)))
+        answers = [None if leaf is None else filled(next(rows), operand, leaf, unconnected) for leaf in leaves]
+        return unflatten(structure, answers)
+
+    def batch_jacobian(
+        self,
+        target: Any,
+        source: Any,
+        unconnected_gradients: Any = UnconnectedGradients.NONE,
+        parallel_iterations: int | None = None,
+        experimental_use_pfor: bool = True,
+    ) -> Any:
+        """For each example the derivatives of its target by its source.
+
+        It is assumed, and not checked, that an example's target depends on that example's source only.
+
+        Args:
+          target: shape [batch, ...]. It takes one walk for each element of one example.
+          source: shape [batch, ...].
+          unconnected_gradients, parallel_iterations, experimental_use_pfor: see `jacobian`; a source
+            that the target does not depend on gives zeros.
+
+        Returns:
+          A tensor of shape `[batch, *target.shape[1:], *source.shape[1:]]`.
+
+        Raises:
+          ShapeError: if a rank is below 2, or the batches have different sizes.
+        """
+        as_unconnected(unconnected_gradients)
+        operand, read = require_tensor(target, "target"), require_tensor(source, "source")
+        self._require_persistent_loop(experimental_use_pfor)
+        product = self._vector_product(target, [source])
+        return batch_rows(operand, read, lambda seed: product(seed)[0])
+
+    def _require_persistent_loop(self, use_pfor: bool) -> None:
+        if use_pfor or self._persistent or isinstance(current_interpreter(), GraphWriter):
+            return
+        raise FailedPreconditionError(
+            "a Jacobian with experimental_use_pfor=False needs a tape with persistent=True, "
+            "except in compiled functions"
+        )
+
+    def _vector_product(self, target: Any, sources: Sequence[Any]) -> VectorProduct:
+        """The walk from a cotangent of the target to those of the sources; the tape counts as used."""
+        require_watchable(target, "the target")
+        recording = self._released().recording.between(sources, [target])
+
+        def product(seed: Any) -> list[Any]:
+            found = backward(recording, [(target, seed)], sources)
+            return [found.of(source) for source in sources]
+
+        return product
+
     def _released(self) -> TapeRecorder:
         """What was recorded; the tape itself lets go of it unless it is persistent."""
         recorder = self._current()
@@ -290,14 +363,6 @@ class GradientTape:
         recorder = self._current()
         outline = Outline(recorder.trail, recorder.recording, [target, source])
         return explain_none(outline, target, source) or explain_numbers(recorder.recording, target, source)
-
-
-def connected(gradient: Any, source: Any, unconnected: UnconnectedGradients) -> Any:
-    """The gradient, or what stands for one that does not exist."""
-    if gradient is not None or unconnected is UnconnectedGradients.NONE:
-        return gradient
-    with not_recording():
-        return PUBLIC["zeros_like"](as_operand(source))
 
 
 _warned: set[str] = set()

@@ -81,12 +81,14 @@ from graphjit.compiler.tensortype import (
 from graphjit.tracer.custom_gradient import custom_gradient, grad_pass_through, recompute_grad
 from graphjit.tracer.eager import EagerInterpreter as _EagerInterpreter
 from graphjit.tracer.explain_gradient import GradientExplanation, explain_gradient
+from graphjit.tracer.forward import ForwardAccumulator
 from graphjit.tracer.function import Function, compile, function
 from graphjit.tracer.modes import eager_mode, functions_run_eagerly, run_functions_eagerly
 from graphjit.tracer.namescope import name_scope
 from graphjit.tracer.structure import register_structure
-from graphjit.tracer.tape import GradientTape, UnconnectedGradients
+from graphjit.tracer.tape import GradientTape
 from graphjit.tracer.tensor import Tensor, constant, convert_to_tensor, is_tensor
+from graphjit.tracer.unconnected import UnconnectedGradients
 from graphjit.tracer.variable import Variable
 
 _set_default_interpreter(_EagerInterpreter())
