@@ -16,7 +16,7 @@ from graphjit.runtime.errors import InvalidArgumentError, OutOfRangeError, Shape
 from ..dispatch import apply
 from ..op import Differentiability, Example, Kind, Op, declare
 from ..operand import PUBLIC, Operand, as_operand, public, require_kind, require_same_dtype
-from ..tensortype import Shape, TensorType, int32, int64, normalize_axis
+from ..tensortype import Shape, TensorShape, TensorType, int32, int64, normalize_axis
 from .shaping import moveaxis
 from .sizes import constant, length_of_shape, shape_of, size_along, static_integer, static_shape, when_known
 
@@ -121,6 +121,8 @@ def _ungather_type(types: tuple[TensorType, ...], *, size: int, axis: int, batch
     g, indices = types
     require_kind(indices, "iu", "indices")
     inner = indices.rank - batch_dims
+    if not TensorShape(g.shape[axis : axis + inner]).is_compatible_with(indices.shape[batch_dims:]):
+        raise ShapeError(f"rows of shape {g.shape} do not belong to indices of shape {indices.shape} at axis {axis}")
     return (TensorType(g.dtype, (*g.shape[:axis], size, *g.shape[axis + inner :])),)
 
 

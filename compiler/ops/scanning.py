@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from graphjit.runtime.errors import ShapeError
+
 from ..dispatch import apply
 from ..op import Example, Kind, Op, declare
 from ..operand import as_operand, public, require_kind
@@ -148,6 +150,9 @@ def _scan(op: Op, x: Any, axis: int, exclusive: bool, reverse: bool) -> Any:
 
 
 def _linear_scan_type(types: tuple[TensorType, ...], *, axis: int, reverse: bool) -> tuple[TensorType, ...]:
+    if types[0].shape != types[1].shape:
+        raise ShapeError(f"factors of shape {types[0].shape} and terms of shape {types[1].shape} must be alike")
+    normalize_axis(axis, types[0].rank)
     return (types[1],)
 
 

@@ -344,6 +344,7 @@ def swapaxes(a: Any, axis1: int, axis2: int) -> Any:
 
 def _expand_type(types: tuple[TensorType, ...], *, axis: int) -> tuple[TensorType, ...]:
     (type,) = types
+    normalize_axis(axis, type.rank + 1)
     return (TensorType(type.dtype, (*type.shape[:axis], 1, *type.shape[axis:])),)
 
 
@@ -379,7 +380,7 @@ def expand_dims(input: Any, axis: int, name: str | None = None) -> Any:
 
 def _squeeze_type(types: tuple[TensorType, ...], *, axis: tuple[int, ...]) -> tuple[TensorType, ...]:
     (type,) = types
-    for one in axis:
+    for one in normalize_axes(axis, type.rank):
         if type.shape[one] not in (1, None):
             raise ShapeError(f"cannot squeeze axis {one} of shape {type.shape}: its size is not 1")
     return (TensorType(type.dtype, _without(type.shape, axis)),)
