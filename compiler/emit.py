@@ -243,9 +243,10 @@ class _Emitter:
             self._combine_in_memory(equation, self.names[operand])
 
     def _in_row(self, equation: Equation) -> bool:
-        """Whether a reduction in memory meets every element of a row, or one value per row."""
+        """Whether a reduction in memory goes along a row, or meets one value of its operand and result per row."""
         (operand,) = equation.operands
-        loops = self.nest.varies[operand] | self.nest.ended[equation.output]
+        written = {loop for loop, stride in enumerate(self.nest.writes[equation.output].strides) if stride}
+        loops = self.nest.varies[operand] | self.nest.ended[equation.output] | written
         return bool(loops & self.nest.inner)
 
     # --- passes over a row ----------------------------------------------------------------------
