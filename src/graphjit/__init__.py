@@ -78,6 +78,7 @@ from graphjit.compiler.tensortype import (
     uint32,
     uint64,
 )
+from graphjit.nn.module import Module
 from graphjit.tracer.custom_gradient import custom_gradient, grad_pass_through, recompute_grad
 from graphjit.tracer.eager import EagerInterpreter as _EagerInterpreter
 from graphjit.tracer.explain_gradient import GradientExplanation, explain_gradient
