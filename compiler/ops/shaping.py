@@ -14,7 +14,7 @@ import numpy as np
 from graphjit.runtime.errors import ShapeError, UnimplementedError
 
 from ..dispatch import apply
-from ..layout import Layout, contiguous
+from ..layout import Layout, reshaped
 from ..op import Differentiability, Example, Kind, Op, declare
 from ..operand import PUBLIC, Operand, as_operand, public
 from ..tensortype import (
@@ -169,10 +169,7 @@ def _reshape_type(types: tuple[TensorType, ...], *, shape: tuple[int, ...]) -> t
 
 
 def _reshape_layout(layout: Layout, type: TensorType, *, shape: tuple[int, ...]) -> Layout | None:
-    if not Layout(0, layout.strides).is_contiguous(type.sizes):
-        return None
-    target = resolve_shape(type.shape, shape)
-    return Layout(layout.offset, contiguous([size or 0 for size in target]).strides)
+    return reshaped(layout, type.sizes, [size or 0 for size in resolve_shape(type.shape, shape)])
 
 
 def _reshape_gradient(g: Any, y: Any, x: Any, *, shape: tuple[int, ...]) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis import given, settings, strategies as st
 from hypothesis.extra import numpy as hn
 
 import graphjit as gj
-from graphjit.compiler.layout import Layout, contiguous
+from graphjit.compiler.layout import Layout, contiguous, reshaped
 from graphjit.compiler.op import Kind, all_ops, find_op
 from graphjit.compiler.tensortype import TensorType, float32, type_of_array
 from graphjit.compiler.writer import write_graph
@@ -176,6 +177,42 @@ def test_chains_of_views_keep_one_layout(data: Any) -> None:
         else:
             layout = next_layout
         np.testing.assert_array_equal(_through(layout, array.shape, memory.reshape(-1)), array)
+
+
+@st.composite
+def _reshapes(draw: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Two shapes of the same element count."""
+    factors = draw(st.lists(st.sampled_from([1, 2, 3]), max_size=5))
+    shapes = []
+    for _ in range(2):
+        order = draw(st.permutations(factors))
+        cuts = sorted(draw(st.lists(st.integers(0, len(order)), max_size=4)))
+        parts = [order[begin:end] for begin, end in pairwise([0, *cuts, len(order)])]
+        shapes.append(tuple(int(np.prod(part)) for part in parts))
+    return shapes[0], shapes[1]
+
+
+@settings(max_examples=300, deadline=None)
+@given(_reshapes(), st.data())
+def test_reshapes_are_views_wherever_numpy_can_do_without_a_copy(shapes: Any, data: Any) -> None:
+    """Of transposed, sliced, reversed and broadcast memory too; where a layout is found, it is right."""
+    shape, wanted = shapes
+    rank = len(shape)
+    memory = numbers(*(size * 2 for size in shape)).reshape(-1)
+    perm = tuple(data.draw(st.permutations(range(rank))))
+    strides = [stride * data.draw(st.sampled_from([1, 1, 2])) for stride in contiguous(shape).strides]
+    strides = [stride * data.draw(st.sampled_from([1, 1, 1, 0])) for stride in strides]
+    layout = Layout(0, tuple(strides[axis] for axis in perm))
+    transposed = tuple(shape[axis] for axis in perm)
+    array = _through(layout, transposed, memory)
+    found = reshaped(layout, transposed, wanted)
+    try:
+        free = np.reshape(array, wanted, copy=False)
+    except ValueError:
+        assert found is None
+    else:
+        assert found is not None
+        np.testing.assert_array_equal(_through(found, wanted, memory), free)
 
 
 def _view_of(shape: tuple[int, ...]) -> Any:
