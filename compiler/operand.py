@@ -13,7 +13,7 @@ from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
-from graphjit.runtime.errors import DtypeError, InvalidArgumentError, ShapeError, TraceError
+from graphjit.runtime.errors import DtypeError, IdentityError, InvalidArgumentError, ShapeError, TraceError
 
 from .dispatch import current_interpreter
 from .tensortype import (
@@ -106,7 +106,12 @@ class Operators:
     __gt__, __ge__ = _binary("greater"), _binary("greater_equal")
     __neg__, __abs__, __invert__ = _unary("negative"), _unary("abs"), _unary("invert")
     __getitem__ = _binary("getitem")
-    __hash__: ClassVar[None]  # type: ignore[assignment]  # == is elementwise, so there is no hash
+
+    def __hash__(self) -> int:
+        raise IdentityError(
+            f"a {type(self).__name__} cannot be a key of a dict or a member of a set, because == compares its "
+            "elements; use x.ref()"
+        )
 
     def __pos__(self) -> Any:
         return PUBLIC["identity"](self)

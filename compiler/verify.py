@@ -7,6 +7,7 @@ constants; sub-graphs keep the rules too.
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Any
 
 from graphjit.runtime.errors import GraphjitError, VerificationError
@@ -14,10 +15,16 @@ from graphjit.runtime.errors import GraphjitError, VerificationError
 from .arity import takes
 from .dump.text import INPUTS, OUTPUTS, format_graph
 from .graph import Equation, Graph, Value
+from .operand import Operators
 
 
-def verify(graph: Graph) -> Graph:
+def verify(graph: Graph, trusted: Container[Equation] = ()) -> Graph:
     """The graph itself, if it keeps the rules.
+
+    Args:
+      graph: any graph.
+      trusted: equations that were checked before, in another graph. They do not change, so only their
+        place is checked again, not their attributes and types.
 
     Raises:
       VerificationError: if it breaks one; the message shows the graph with the fault below its line.
@@ -37,7 +44,9 @@ def verify(graph: Graph) -> Graph:
     if len(defined) != len(graph.inputs):
         raise _broken(graph, INPUTS, "an input is listed twice")
     for equation in graph.equations:
-        fault = _fault(equation, defined)
+        fault = _fault_of_place(equation, defined)
+        if not fault and equation not in trusted:
+            fault = _fault_of_attributes(equation) or _fault_of_types(equation)
         if fault:
             raise _broken(graph, equation, fault)
         defined.update(equation.outputs)
@@ -52,15 +61,15 @@ def _broken(graph: Graph, place: Equation | str, fault: str) -> VerificationErro
     return VerificationError(f"{fault}\n{shown}")
 
 
-def _fault(equation: Equation, defined: set[Value]) -> str:
-    """What is wrong with an equation, "" if nothing is."""
+def _fault_of_place(equation: Equation, defined: set[Value]) -> str:
+    """What is wrong with where an equation stands, "" if nothing is."""
     for position, operand in enumerate(equation.operands):
         if operand not in defined:
             return f"operand {position} is not defined before this equation"
     for position, output in enumerate(equation.outputs):
         if output in defined or output in equation.outputs[:position]:
             return f"result {position} is defined already"
-    return _fault_of_attributes(equation) or _fault_of_types(equation)
+    return ""
 
 
 def _fault_of_attributes(equation: Equation) -> str:
@@ -76,7 +85,7 @@ def _is_constant(value: Any) -> bool:
     if isinstance(value, tuple):
         return all(_is_constant(one) for one in value)
     # Asked of the type: hashing a large Literal would read all of its bytes.
-    return type(value).__hash__ is not None
+    return type(value).__hash__ is not None and not isinstance(value, Operators)
 
 
 def _fault_of_types(equation: Equation) -> str:

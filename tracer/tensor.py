@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
-from graphjit.compiler.operand import Operand, as_array, as_operand
-from graphjit.compiler.tensortype import TensorType, as_dtype, type_of_array
-from graphjit.runtime.errors import DtypeError, InvalidArgumentError, TraceError
+from graphjit.compiler.dispatch import current_interpreter
+from graphjit.compiler.operand import PUBLIC, Operand, ReadsAsOperand, as_array, as_operand, is_operand_like
+from graphjit.compiler.tensortype import DType, TensorType, as_dtype, element_count, type_of_array
+from graphjit.runtime.errors import DtypeError, InvalidArgumentError, MutationError, TraceError
 
 CPU = "/job:localhost/replica:0/task:0/device:CPU:0"
 
@@ -68,11 +69,37 @@ class Tensor(Operand):
             return view.astype(dtype)
         return view.copy() if copy else view
 
-    def __dlpack__(self, **keywords: Any) -> Any:
-        return self._array.__dlpack__(**keywords)
+    def __dlpack__(
+        self,
+        *,
+        stream: Any = None,
+        max_version: tuple[int, int] | None = None,
+        dl_device: Any = None,
+        copy: bool | None = None,
+    ) -> Any:
+        """Hands the numbers to another library: without a copy if it promises not to write, else as a copy.
+
+        Raises:
+          BufferError: if it forbids a copy and cannot take read-only memory, or its device is no CPU.
+        """
+        takes_read_only = max_version is not None and max_version[0] >= 1
+        if copy is False and not takes_read_only:
+            raise BufferError("a tensor is read-only, which DLPack before version 1.0 cannot say; allow a copy")
+        shown = self._array if takes_read_only and not copy else self._array.copy()
+        if takes_read_only and not copy:
+            shown = shown.view()
+            shown.flags.writeable = False
+        version = max_version if takes_read_only else None
+        return shown.__dlpack__(stream=stream, max_version=version, dl_device=dl_device)
 
     def __dlpack_device__(self) -> Any:
         return self._array.__dlpack_device__()
+
+    def __setitem__(self, key: Any, value: Any) -> NoReturn:
+        raise MutationError(
+            "tensors do not change: tensor[...] = value is not supported. Use gj.tensor_scatter_nd_update or gj.where "
+            "to make another one, or a gj.Variable and variable[...].assign(value)"
+        )
 
     def _scalar(self, what: str) -> Any:
         if self._array.size != 1:
@@ -166,21 +193,30 @@ def constant(value: Any, dtype: Any = None, shape: Any = None, name: str | None 
     >>> print(constant([1, 2, 3]))
     gj.Tensor([1 2 3], shape=(3,), dtype=int32)
     """
-    if isinstance(value, Operand) and dtype is None and shape is None:
-        return value
-    if isinstance(value, Operand) and not isinstance(value, Tensor):
-        raise TraceError(f"constant() of a traced value {value!r}; use gj.cast or gj.reshape")
     wanted = None if dtype is None else as_dtype(dtype)
-    source = value._array if isinstance(value, Tensor) else value
-    array = as_array(source, wanted)
-    if shape is not None:
-        sizes = tuple(int(size) for size in shape)
-        filled = array.size == 1 and array.size != int(np.prod(sizes))
-        try:
-            array = np.full(sizes, array.reshape(()), array.dtype) if filled else array.reshape(sizes)
-        except ValueError:
-            raise InvalidArgumentError(f"constant: {array.size} elements do not fill shape {sizes}") from None
-    return as_operand(array)
+    operand = _as_constant(value, wanted)
+    return operand if shape is None else _shaped(operand, tuple(int(size) for size in shape))
+
+
+def _as_constant(value: Any, dtype: DType | None) -> Any:
+    operand = value.read_value() if isinstance(value, ReadsAsOperand) else value
+    if not isinstance(operand, Operand):
+        return as_operand(operand, dtype)
+    if dtype is None or operand.type.dtype is dtype:
+        return operand
+    if not isinstance(operand, Tensor):
+        raise TraceError(f"constant() cannot convert a traced value {operand!r} to {dtype.name}; use gj.cast")
+    return current_interpreter().constant(as_array(operand._array, dtype))
+
+
+def _shaped(operand: Any, sizes: tuple[int, ...]) -> Any:
+    """The elements under a shape, or the only element repeated to fill it."""
+    count = element_count(operand.type.sizes)
+    if count == element_count(sizes):
+        return PUBLIC["reshape"](operand, sizes)
+    if count == 1:
+        return PUBLIC["broadcast_to"](PUBLIC["reshape"](operand, ()), sizes)
+    raise InvalidArgumentError(f"constant: {count} elements do not fill shape {sizes}")
 
 
 def convert_to_tensor(value: Any, dtype: Any = None, name: str | None = None) -> Any:
@@ -200,4 +236,33 @@ def convert_to_tensor(value: Any, dtype: Any = None, name: str | None = None) ->
 
 def is_tensor(value: Any) -> bool:
     """Whether the value is a tensor, eager or traced, or a variable."""
-    return isinstance(value, Operand) or hasattr(value, "read_value")
+    return is_operand_like(value)
+
+
+def from_dlpack(dlcapsule: Any, copy: bool | None = None) -> Tensor:
+    """A tensor of the numbers that another library exports through DLPack, sharing its memory.
+
+    Args:
+      dlcapsule: an object with `__dlpack__`, such as a NumPy array or a PyTorch CPU tensor.
+      copy: True for a tensor with memory of its own, False to refuse any copy.
+
+    Whoever exported the memory should not write into it afterwards, unless `copy` is True.
+
+    Raises:
+      InvalidArgumentError: if the object does not speak DLPack, or is not on a CPU.
+      DtypeError: if graphjit does not have its dtype.
+
+    >>> import numpy as np
+    >>> print(from_dlpack(np.arange(3.0)))
+    gj.Tensor([0. 1. 2.], shape=(3,), dtype=float64)
+    """
+    if not hasattr(dlcapsule, "__dlpack__"):
+        raise InvalidArgumentError(
+            f"from_dlpack takes an object with __dlpack__ (an array of another library), not {type(dlcapsule).__name__}"
+        )
+    try:
+        array = np.from_dlpack(dlcapsule, device="cpu", copy=copy)
+    except (BufferError, ValueError, RuntimeError, TypeError) as error:
+        raise InvalidArgumentError(f"from_dlpack: the memory cannot be shared: {error}") from error
+    as_dtype(array.dtype)
+    return Tensor(array)

@@ -8,7 +8,7 @@ _link = _os.path.join(_os.path.dirname(__file__), "compiler")
 if _os.path.islink(_link):
     __path__.insert(0, _os.path.dirname(_os.path.realpath(_link)))
 
-from graphjit import bitwise, debugging, math, nn, random
+from graphjit import bitwise, debugging, linalg, math, nn, random
 from graphjit.compiler.dispatch import set_default_interpreter as _set_default_interpreter
 from graphjit.compiler.ops.arithmetic import *
 from graphjit.compiler.ops.arithmetic import (
@@ -24,6 +24,7 @@ from graphjit.compiler.ops.bitwise import invert as bitwise_not
 from graphjit.compiler.ops.broadcasting import *
 from graphjit.compiler.ops.casting import *
 from graphjit.compiler.ops.comparing import *
+from graphjit.compiler.ops.einsum import *
 from graphjit.compiler.ops.filling import *
 from graphjit.compiler.ops.filling import range_ as arange, range_ as range
 from graphjit.compiler.ops.grouping import *
@@ -88,7 +89,7 @@ from graphjit.tracer.modes import eager_mode, functions_run_eagerly, run_functio
 from graphjit.tracer.namescope import name_scope
 from graphjit.tracer.structure import register_structure
 from graphjit.tracer.tape import GradientTape
-from graphjit.tracer.tensor import Tensor, constant, convert_to_tensor, is_tensor
+from graphjit.tracer.tensor import Tensor, constant, convert_to_tensor, from_dlpack, is_tensor
 from graphjit.tracer.unconnected import UnconnectedGradients
 from graphjit.tracer.variable import Variable
 
