@@ -134,8 +134,8 @@ class LoopSpace:
             axes = self._open_for(operand)
         reduced = equation.attributes["axis"]
         loops = tuple(loop for axis in reduced if (loop := axes[axis]) is not None)
-        if any(axes[axis] is None and operand.type.sizes[axis] != 1 for axis in reduced):
-            return "its operand repeats the same element along a reduced axis"
+        if any(loop is None and size != 1 for loop, size in zip(axes, operand.type.sizes, strict=True)):
+            return "its operand repeats the same element along an axis, which no loop runs along"
         if not self._accepts_reduction(axes, tuple(sorted(loops))):
             return f"it reduces other loops than {self.inner} of {self.domain}"
         if operand not in self.axes:
