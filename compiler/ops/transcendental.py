@@ -182,7 +182,7 @@ erf = unary(
 erfc = unary(
     "erfc", _through_scipy("erfc"), "erfc({0})",
     [lambda g, y, x: g * ((-2.0 / math.sqrt(math.pi)) * exp(-(x * x)))],
-    doc="1 - erf(x), exact for large x.",
+    doc="1 - erf(x), exact for large x.", ulp=32.0,  # SciPy is 25 ULP off, the kernels 1
 )  # fmt: skip
 erfinv = unary(
     "erfinv", _through_scipy("erfinv"), None,
@@ -206,6 +206,7 @@ digamma = unary(
 lgamma = unary(
     "lgamma", _through_scipy("gammaln"), "lgamma({0})", [lambda g, y, x: g * digamma(x)],
     doc="The logarithm of the absolute value of the gamma function.", domain=(0.5, 6.0),
+    ulp=4096.0,  # SciPy loses digits near the zeros at 1 and 2, the kernels do not
 )  # fmt: skip
 
 

@@ -54,7 +54,9 @@ def _drawn(dtype: Any, shape: tuple[int, ...], low: float, high: float, generato
             least = 1  # many families' ranges exclude zero by starting above it
         return generator.integers(int(least), int(max(most, least)), shape, endpoint=True).astype(dtype)
     numbers = generator.uniform(low, high, shape)
-    return (numbers + 1j * generator.uniform(low, high, shape)).astype(dtype) if dtype.kind == "c" else numbers.astype(dtype)
+    if dtype.kind == "c":
+        numbers = numbers + 1j * generator.uniform(low, high, shape)
+    return np.asarray(numbers, dtype)
 
 
 def materialise(op: Op, example: Example, short: str, seed: int) -> tuple[Array, ...]:
