@@ -18,13 +18,6 @@ class Layout:
     offset: int
     strides: tuple[int, ...]
 
-    def is_contiguous(self, shape: Sequence[int]) -> bool:
-        """Whether it is what `contiguous(shape)` gives; strides of axes of size 1 do not count."""
-        plain = contiguous(shape).strides
-        return self.offset == 0 and all(
-            size == 1 or mine == wanted for size, mine, wanted in zip(shape, self.strides, plain, strict=True)
-        )
-
 
 def contiguous(shape: Sequence[int]) -> Layout:
     """The row-major layout without gaps.
