@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -55,7 +55,7 @@ def _bind_leaf(
         present = found.values.get(pattern.name)
         if present is not None:
             return found if present is value else None
-        return replace(found, values={**found.values, pattern.name: value})
+        return Bindings({**found.values, pattern.name: value}, found.constants, found.attributes)
     array = unrepeated(value, producers)
     if array is None:
         return None
@@ -63,7 +63,7 @@ def _bind_leaf(
         return found if is_uniform(array, pattern.value) else None
     if pattern.name in found.constants:
         return None
-    return replace(found, constants={**found.constants, pattern.name: array})
+    return Bindings(found.values, {**found.constants, pattern.name: array}, found.attributes)
 
 
 def _call(pattern: Call, equation: Equation, producers: Producers, found: Bindings) -> Iterator[Bindings]:
@@ -80,6 +80,8 @@ def _call(pattern: Call, equation: Equation, producers: Producers, found: Bindin
 def _bind_attributes(pattern: Call, equation: Equation, found: Bindings) -> Bindings | None:
     if len(pattern.attributes) != len(equation.attributes):
         return None
+    if not pattern.attributes:
+        return found
     bound = dict(found.attributes)
     for name, wanted in pattern.attributes:
         if name not in equation.attributes:
@@ -88,7 +90,7 @@ def _bind_attributes(pattern: Call, equation: Equation, found: Bindings) -> Bind
         expected = bound.setdefault(wanted.name, value) if isinstance(wanted, AttributeName) else wanted
         if attribute_key(expected) != attribute_key(value):
             return None
-    return replace(found, attributes=bound) if pattern.attributes else found
+    return Bindings(found.values, found.constants, bound)
 
 
 def _all(

@@ -134,15 +134,13 @@ class Op:
     dtypes: str = "f"  # NumPy kinds that its examples run over, for families
     doc: str = ""
 
-    def infer_types(
-        self, types: tuple[TensorType, ...], attributes: Mapping[str, Any]
-    ) -> tuple[TensorType, ...]:
+    def infer_types(self, types: tuple[TensorType, ...], attributes: Mapping[str, Any]) -> tuple[TensorType, ...]:
         """The types of the outputs; errors name the op and the operands."""
         try:
             return self.infer(types, **attributes)
         except GraphjitError as error:
             shown = ", ".join(str(one) for one in types)
-            error.args = (f"{self.name}({shown}): {error}",)
+            error.args = (f"{self.name}({shown}): {error.message}",)
             raise
 
     def can_fail(self, types: tuple[TensorType, ...], attributes: Mapping[str, Any]) -> bool:

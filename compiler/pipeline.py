@@ -75,6 +75,7 @@ def optimize(graph: Graph, verify_each: bool = True, exact: bool = False) -> lis
     }
     """
     stages: list[Stage] = []
+    checked: frozenset[Equation] = frozenset()
     for one in PIPELINE:
         if exact and not one.exact:
             continue
@@ -82,7 +83,8 @@ def optimize(graph: Graph, verify_each: bool = True, exact: bool = False) -> lis
         try:
             graph = everywhere(one.function, graph)
             if verify_each:
-                verify(graph)
+                verify(graph, trusted=checked)
+                checked = frozenset(graph.equations)
         except Exception as error:
             error.add_note(f"in the pass {one.name!r} over {graph.name!r}")
             raise

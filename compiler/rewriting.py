@@ -77,10 +77,7 @@ Step = Callable[[Any, Equation], Sequence[Operand] | None]
 
 
 def rewrite(rewriter: Rewriter, graph: Graph, step: Step) -> Graph:
-    """Walk the equations once, in order, and let `step` replace each with what the ops that it calls write.
-
-    Raises: whatever `step` raises, with the user's line as a note.
-    """
+    """Walk the equations once, in order, and let `step` replace each with what the ops that it calls write."""
     with interpreting(rewriter):
         for original in graph.equations:
             equation = rewriter.current(original)

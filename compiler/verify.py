@@ -31,7 +31,7 @@ def verify(graph: Graph, trusted: Container[Equation] = ()) -> Graph:
 
     >>> from graphjit.compiler.dump.text import parse_graph
     >>> graph = parse_graph("f(%a: f32[3]) { %b = exp(%a); %c = exp(%b); return %c }")
-    >>> verify(graph.with_equations(graph.equations[1:]))
+    >>> verify(graph.with_equations(graph.equations[1:]))  # doctest: +ELLIPSIS
     Traceback (most recent call last):
     graphjit.runtime.errors.VerificationError: operand 0 is not defined before this equation
     f(%a: f32[3]) {
@@ -39,6 +39,7 @@ def verify(graph: Graph, trusted: Container[Equation] = ()) -> Graph:
       ^ operand 0 is not defined before this equation
       return %c
     }
+    ...
     """
     defined = set(graph.inputs)
     if len(defined) != len(graph.inputs):
@@ -94,7 +95,7 @@ def _fault_of_types(equation: Equation) -> str:
     try:
         inferred = equation.op.infer_types(equation.operand_types, equation.attributes)
     except GraphjitError as error:
-        return f"inference refuses it: {error}"
+        return f"inference refuses it: {error.message}"
     if len(inferred) != len(equation.outputs):
         return f"{equation.op.name} has {len(inferred)} results, but {len(equation.outputs)} are defined"
     for position, (wanted, output) in enumerate(zip(inferred, equation.outputs, strict=True)):

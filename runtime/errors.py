@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-
 _observers: list[Callable[[GraphjitError], None]] = []
 
 
@@ -35,8 +34,13 @@ class GraphjitError(Exception):
         for observer in _observers:
             observer(self)
 
+    @property
+    def message(self) -> str:
+        """What is said, without the function's name and the location: for an error that says it again."""
+        return super().__str__()
+
     def __str__(self) -> str:
-        message = super().__str__()
+        message = self.message
         if self.entry and self.entry not in message:
             message = f"{self.entry}: {message}"
         return message if self.location is None else f"{message}\n  at {self.location}"

@@ -25,7 +25,7 @@ from ..graph import Equation, Graph, Location, Value
 from ..op import Op, find_op
 from ..tensortype import TensorType
 from .notation import format_constant
-from .parsing import INFERENCE_ERRORS, parse_constant, parse_type
+from .parsing import INFERENCE_ERRORS, parse_constant, parse_type, said_by
 
 FORMAT = "graphjit graph"
 VERSION = 1
@@ -141,7 +141,7 @@ def _at(place: str) -> Iterator[None]:
     try:
         yield
     except FormatError as error:
-        raise FormatError(f"{place}: {error}") from None
+        raise FormatError(f"{place}: {error.message}") from None
 
 
 def _dictionary(found: Any, what: str) -> dict[str, Any]:
@@ -180,7 +180,7 @@ def _read_op(name: str) -> Op:
     try:
         return find_op(name)
     except GraphjitError as error:
-        raise FormatError(str(error)) from None
+        raise FormatError(error.message) from None
 
 
 def _read_attributes(found: dict[str, Any], op: Op, depth: int) -> dict[str, Any]:
@@ -205,7 +205,7 @@ def _check_types(op: Op, operands: Sequence[Value], attributes: dict[str, Any], 
     try:
         inferred = op.infer_types(tuple(value.type for value in operands), attributes)
     except INFERENCE_ERRORS as error:
-        raise FormatError(f"{op.name} does not take these operands and attributes: {error}") from None
+        raise FormatError(f"{op.name} does not take these operands and attributes: {said_by(error)}") from None
     given: list[TensorType] = [value.type for value in outputs]
     fits = len(inferred) == len(given) and all(wanted.accepts(one) for wanted, one in zip(inferred, given, strict=True))
     if not fits:

@@ -164,7 +164,7 @@ def _op(tokens: Tokens, token: Token) -> Op:
     try:
         return find_op(token.text)
     except GraphjitError as error:
-        tokens.fail(str(error), token)
+        tokens.fail(error.message, token)
 
 
 def _inferred(
@@ -175,7 +175,12 @@ def _inferred(
     try:
         return op.infer_types(tuple(value.type for value in operands), attributes)
     except INFERENCE_ERRORS as error:
-        tokens.fail(f"{op.name} does not take these operands and attributes: {error}", place)
+        tokens.fail(f"{op.name} does not take these operands and attributes: {said_by(error)}", place)
+
+
+def said_by(error: Exception) -> str:
+    """What an error says, without the user's line."""
+    return error.message if isinstance(error, GraphjitError) else str(error)
 
 
 # --- types and constants

@@ -572,3 +572,32 @@ def test_long_graphs_pass_without_recursion(count: int) -> None:
     graph = random_graph(np.random.default_rng(0), count)
     last = optimize(graph)[-1].graph
     assert 0 < len(last.equations) < count
+
+
+# --- all stages, to be read -------------------------------------------------------------------------------
+
+
+def test_the_stages_of_a_training_loss(golden: Any) -> None:
+    """D17: every stage of a small network's loss as text; a change of any pass shows here."""
+    text = """
+    loss(%x: f32[64,784], %w: f32[784,10], %b: f32[10], %labels: f32[64,10]) {
+      %flat: f32[64,784] = reshape(%x) {shape=(-1, 784)}
+      %half = constant() {value=dense<f32[]: 2.0>}
+      %scaled = divide(%flat, %half)
+      %product = matmul(%scaled, %w) {transpose_a=false, transpose_b=false}
+      %bias = broadcast_to(%b) {shape=(64, 10)}
+      %logits = add(%product, %bias)
+      %p = softmax(%logits) {axis=1}
+      %log_p = log(%p)
+      %picked = multiply(%labels, %log_p)
+      %per_row = reduce_sum(%picked) {axis=(1,), keepdims=false}
+      %mean = reduce_mean(%per_row) {axis=(0,), keepdims=false}
+      %loss = negative(%mean)
+      return %loss
+    }"""
+    shown, seen = [], parse_graph(text)
+    for stage in optimize(seen):
+        if stage.graph is not seen:
+            shown.append(f"# {stage.name}\n{format_graph(stage.graph)}")
+        seen = stage.graph
+    golden.check("\n\n".join(shown))

@@ -94,3 +94,13 @@ def test_a_good_graph_is_returned() -> None:
 def test_a_known_size_may_refine_an_unknown_one() -> None:
     graph = parse_graph("f(%a: f32[?]) { %b: f32[3] = exp(%a) return %b }")
     assert verify(graph) is graph
+
+
+def test_trusted_equations_are_still_checked_for_their_place() -> None:
+    graph = parse_graph(GOOD)
+    other = value((4,))
+    changed = second(graph, outputs=(other,))
+    wrong = changed.with_equations(changed.equations, [other])
+    assert verify(wrong, trusted=set(wrong.equations)) is wrong
+    with pytest.raises(VerificationError, match="operand 0 is not defined before"):
+        verify(graph.with_equations(graph.equations[::-1]), trusted=set(graph.equations))
