@@ -19,7 +19,8 @@ from ..tensortype import DType, as_dtype, normalize_axes, normalize_axis
 from .broadcasting import broadcast_to
 from .diagonals import diag, diag_part
 from .filling import fill, ones_like, range_, zeros_like
-from .indexing import take_along_axis
+from .grouping import bincount
+from .indexing import take_along_axis, where_indices
 from .joining import concat, listed, meshgrid, repeat, stack, tile
 from .ordering import argsort, searchsorted, sort
 from .padding import pad
@@ -353,6 +354,25 @@ def numpy_take(a: Any, indices: Any, axis: int | None = None, out: None = None, 
     x = ravel(a) if axis is None else as_operand(a)
     where = 0 if axis is None else normalize_axis(axis, x.type.rank)
     return x[(slice(None),) * where + (np.asarray(indices) if isinstance(indices, list | tuple) else indices,)]
+
+
+@for_numpy(np.argwhere)
+def numpy_argwhere(a: Any) -> Any:
+    """np.argwhere."""
+    return where_indices(a)
+
+
+@for_numpy(np.nonzero)
+def numpy_nonzero(a: Any) -> tuple[Any, ...]:
+    """np.nonzero: the positions along each axis of the elements that are not zero."""
+    places = where_indices(a)
+    return tuple(places[:, axis] for axis in range(as_operand(a).type.rank))
+
+
+@for_numpy(np.bincount)
+def numpy_bincount(x: Any, /, weights: Any = None, minlength: int = 0) -> Any:
+    """np.bincount; counts are int64, as NumPy has them."""
+    return bincount(x, weights, minlength, dtype=np.int64)
 
 
 @for_numpy(np.diagonal)

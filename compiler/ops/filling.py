@@ -17,6 +17,7 @@ from ..tensortype import (
     Shape,
     TensorType,
     as_dtype,
+    bool_,
     float32,
     int32,
     int64,
@@ -395,4 +396,31 @@ def _chosen(hot: Any, on_value: Any, off_value: Any, dtype: Any) -> Any:
     return PUBLIC["where"](hot, *as_operands(on, off))
 
 
-__all__ = ["eye", "fill", "linspace", "one_hot", "ones", "ones_like", "zeros", "zeros_like"]
+@public()
+def sequence_mask(lengths: Any, maxlen: Any = None, dtype: Any = bool_, name: str | None = None) -> Any:
+    """For each length a row that is true (1) at so many first positions.
+
+    Args:
+      lengths: integers of any shape.
+      maxlen: the size of the new last axis, by default the greatest length; may be traced.
+      dtype: of the result.
+
+    Raises:
+      DtypeError: if the lengths are no integers.
+
+    >>> import graphjit as gj
+    >>> print(gj.sequence_mask([1, 3], 3, gj.int32))
+    gj.Tensor(
+    [[1 0 0]
+     [1 1 1]], shape=(2, 3), dtype=int32)
+    """
+    operand = as_operand(lengths)
+    require_kind(operand.type, "iu", "lengths")
+    wide = int32 if operand.type.dtype in _FITS_INT32 else int64
+    ends = PUBLIC["cast"](operand, wide)
+    size = PUBLIC["maximum"](PUBLIC["reduce_max"](ends), 0) if maxlen is None else maxlen
+    mask = PUBLIC["less"](_positions(size, wide), PUBLIC["expand_dims"](ends, -1))
+    return mask if as_dtype(dtype) is bool_ else PUBLIC["cast"](mask, dtype)
+
+
+__all__ = ["eye", "fill", "linspace", "one_hot", "ones", "ones_like", "sequence_mask", "zeros", "zeros_like"]

@@ -80,6 +80,8 @@ def _is_open(entry: Any) -> bool:
 
 def _read(entry: Any) -> Any:
     """An entry as None, Ellipsis, a slice, an integer, or an operand of integers or booleans."""
+    if type(entry) is int:
+        return entry
     if entry is None or entry is Ellipsis or isinstance(entry, slice):
         return entry
     if isinstance(entry, bool | np.bool_):

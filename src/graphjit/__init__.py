@@ -19,6 +19,8 @@ from graphjit.compiler.ops.arithmetic import (
     pow as power,
 )
 from graphjit.compiler.ops.arrayfunctions import *
+from graphjit.compiler.ops.arrayfunctions import numpy_flip as flip, numpy_take as take
+from graphjit.compiler.ops.arrayreductions import *
 from graphjit.compiler.ops.bitwise import *
 from graphjit.compiler.ops.bitwise import invert as bitwise_not
 from graphjit.compiler.ops.broadcasting import *
@@ -32,19 +34,28 @@ from graphjit.compiler.ops.indexing import *
 from graphjit.compiler.ops.joining import *
 from graphjit.compiler.ops.joining import concat as concatenate
 from graphjit.compiler.ops.linear import *
-from graphjit.compiler.ops.moments import reduce_std, reduce_variance
+from graphjit.compiler.ops.moments import reduce_std, reduce_std as std, reduce_variance, reduce_variance as var
 from graphjit.compiler.ops.norms import norm, reduce_euclidean_norm
 from graphjit.compiler.ops.ordering import *
 from graphjit.compiler.ops.padding import *
 from graphjit.compiler.ops.positions import *
 from graphjit.compiler.ops.reduction import *
+from graphjit.compiler.ops.reduction import (
+    reduce_all as all,
+    reduce_any as any,
+    reduce_max as max,
+    reduce_mean as mean,
+    reduce_min as min,
+    reduce_prod as prod,
+    reduce_sum as sum,
+)
 from graphjit.compiler.ops.rounding import *
 from graphjit.compiler.ops.scanning import *
 from graphjit.compiler.ops.selecting import *
 from graphjit.compiler.ops.shaping import *
 from graphjit.compiler.ops.sizes import rank_of as rank, shape_of as shape, size_of as size
 from graphjit.compiler.ops.slicing import *
-from graphjit.compiler.ops.slicing import reverse as flip, slice_ as slice
+from graphjit.compiler.ops.slicing import slice_ as slice
 from graphjit.compiler.ops.softmax import reduce_logsumexp
 from graphjit.compiler.ops.sources import *
 from graphjit.compiler.ops.subscripts import *

@@ -68,6 +68,9 @@ CALLS: list[tuple[str, Any]] = [
     ("diag of a matrix", lambda x: np.diag(x[0], -1)),
     ("tril", lambda x: np.tril(x, -1)),
     ("triu", lambda x: np.triu(x, 1)),
+    ("argwhere", lambda x: np.argwhere(x > 20)),
+    ("nonzero", lambda x: np.nonzero(x > 20)[1]),
+    ("bincount", lambda x: np.bincount([1, 2, 2, 5], x[0, 0])),
     ("copy", lambda x: np.copy(x)),
 ]
 

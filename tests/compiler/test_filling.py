@@ -154,6 +154,18 @@ def test_one_hot_of_traced_depth() -> None:
     )
 
 
+def test_sequence_mask() -> None:
+    lengths = np.array([[1, 3], [0, 9]])
+    for size in (3, 0):
+        same(gj.sequence_mask(lengths, size), np.arange(size) < lengths[..., None])
+        check_written(lambda x, size=size: gj.sequence_mask(x, size, gj.float32), lengths)
+    same(gj.sequence_mask(lengths), np.arange(9) < lengths[..., None])
+    check_written(gj.sequence_mask, lengths, static=False)
+    same(gj.sequence_mask(np.array([2, 200], np.uint8), 300), np.arange(300) < np.array([[2], [200]]))
+    with pytest.raises(DtypeError):
+        gj.sequence_mask([1.0])
+
+
 # --- diagonals ----------------------------------------------------------------------------------------
 
 
