@@ -216,6 +216,16 @@ class ReadsAsOperand(Operators, ABC):
         """The operand that stands for what is held now; a new one each time."""
 
 
+class AdaptingNumber(ABC):
+    """A Python number whose value is only known when the graph runs, and which takes any dtype, as a literal does."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def adapted(self, dtype: DType | None) -> Operand:
+        """The operand that stands for it where `dtype`, or no particular dtype, is asked for."""
+
+
 def is_operand_like(value: object) -> bool:
     """Whether the value is an operand or is read as one."""
     return isinstance(value, Operand | ReadsAsOperand)
@@ -237,6 +247,8 @@ def as_operand(value: Any, dtype: DType | None = None, what: str = "value") -> O
         read = value.read_value()
         assert isinstance(read, Operand)
         return read
+    if isinstance(value, AdaptingNumber):
+        return value.adapted(dtype)
     if holds_operand(value):
         return _stack_nested(value, dtype)
     converted = as_array(value, dtype, what)
@@ -265,7 +277,7 @@ def as_operands(*values: Any) -> tuple[Operand, ...]:
 
 def _common_dtype(values: Sequence[Any]) -> DType | None:
     """The dtype that arrays among the values promote to, else that of the widest Python value."""
-    if any(holds_operand(value) for value in values):
+    if any(isinstance(value, AdaptingNumber) or holds_operand(value) for value in values):
         return None
     dtypes = [as_array(value).dtype for value in values]
     arrays = [one for one, value in zip(dtypes, values, strict=True) if isinstance(value, np.ndarray | np.generic)]
@@ -419,6 +431,7 @@ def require_rank(type: TensorType, least: int, what: str = "operand") -> None:
 __all__ = [
     "FOR_NUMPY",
     "PUBLIC",
+    "AdaptingNumber",
     "Operand",
     "Operators",
     "ReadsAsOperand",
