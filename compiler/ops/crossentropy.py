@@ -26,6 +26,7 @@ from .ranges import in_range
 from .reduction import Array, is_expandable, reduce_sum, widened
 from .selecting import maximum, where
 from .shaping import expand_dims
+from .sizes import fitting
 from .softmax import log_softmax, shifted, shifted_array, softmax
 from .transcendental import exp, log, log1p, sigmoid
 
@@ -81,9 +82,10 @@ dense_op = declare(
         name="softmax_cross_entropy_with_logits",
         kind=Kind.COMPOSED,
         infer=_dense_type,
-        numpy=_dense_array,
+        numpy=fitting(_dense_array),
         definition=_dense_definition,
         gradient=[_labels_gradient, _logits_gradient],
+        fails=lambda types, _: not all(type.is_static for type in types),
         examples=(
             Example(("f64[2,3] in (0, 1)", "f64[2,3]"), {"axis": 1}),
             Example(("f32[4,20] in (0, 1)", "f32[4,20]"), {"axis": 1}),
@@ -192,7 +194,7 @@ sparse_op = declare(
         name="sparse_softmax_cross_entropy_with_logits",
         kind=Kind.COMPOSED,
         infer=_sparse_type,
-        numpy=_sparse_array,
+        numpy=fitting(_sparse_array),
         definition=_sparse_definition,
         gradient=[None, _sparse_gradient],
         fails=True,

@@ -109,13 +109,17 @@ def _det_type(types: tuple[TensorType, ...]) -> tuple[TensorType, ...]:
     return (TensorType(types[0].dtype, types[0].shape[:-2]),)
 
 
+def _det_gradient(g: Any, y: Any, x: Any) -> Any:
+    return _spread_over_matrix(g * y) * matrix_transpose(inv(x))
+
+
 det_op = declare(
     Op(
         name="det",
         kind=Kind.CALL,
         infer=_det_type,
         numpy=_by_lapack(np.linalg.det, "the determinant cannot be computed"),
-        gradient=[lambda g, y, x: _spread_over_matrix(g * y) * matrix_transpose(inv(x))],
+        gradient=[_det_gradient],
         fails=lambda types, _: not types[0].is_static,
         examples=_SQUARE,
         ulp=64.0,

@@ -16,7 +16,7 @@ from ..tensortype import Dimension, Shape, TensorType, broadcast_shapes, element
 from .broadcasting import sum_to_shape_of
 from .reduction import Array, widened
 from .shaping import expand_dims, reshape, squeeze, transpose
-from .sizes import Size, sizes_of
+from .sizes import Size, fitting, sizes_of
 
 # --- the product ------------------------------------------------------------------------------
 
@@ -110,8 +110,9 @@ matmul_op = declare(
         name="matmul",
         kind=Kind.CONTRACTION,
         infer=_matmul_type,
-        numpy=_matmul_array,
+        numpy=fitting(_matmul_array),
         gradient=[_left_gradient, _right_gradient],
+        fails=lambda types, _: not all(type.is_static for type in types),
         examples=(
             Example(("f64[2,3]", "f64[3,4]"), _flags()),
             Example(("f64[3,2]", "f64[3,4]"), _flags(transpose_a=True)),
