@@ -35,7 +35,7 @@ cast_op = declare(
         kind=Kind.ELEMENTWISE,
         infer=lambda types, *, dtype: (TensorType(dtype, types[0].shape),),
         numpy=lambda x, *, dtype: _converted(x, dtype),
-        kernel="{T}({0})",
+        kernel="{0}",  # every result is made by its dtype's constructor
         gradient=[_cast_gradient],
         examples=(
             Example(("f64[2,3]",), {"dtype": float64}),

@@ -18,6 +18,7 @@ from graphjit.runtime.errors import DtypeError, InvalidArgumentError, ShapeError
 from graphjit.runtime.threefry import threefry as threefry_array
 
 from ..dispatch import apply, current_interpreter
+from ..families import elementwise
 from ..op import Differentiability, Example, Kind, Op, declare
 from ..operand import PUBLIC, Operand, as_operand, require_rank
 from ..tensortype import (
@@ -252,6 +253,19 @@ def _standard_truncated(key: Operand, counter: Operand, shape: Any, dtype: DType
     return math.sqrt(2.0) * PUBLIC["erfinv"](math.erf(math.sqrt(2.0)) * centred)
 
 
+_affine_op = elementwise(
+    "affine", 3, lambda x, scale, offset: x * scale + offset,
+    # `accumulate` is never fused with the product, so the numbers are the same bits as NumPy's
+    "accumulate({0} * {1}, {2})",
+    [
+        lambda g, y, x, scale, offset: g * scale,
+        lambda g, y, x, scale, offset: g * x,
+        lambda g, y, x, scale, offset: g,
+    ],
+    "x * scale + offset, rounded after each step.", "f", None, (-4.0, 4.0), {"ulp": 0.0},
+)  # fmt: skip
+
+
 def _float_dtype(dtype: Any, what: str) -> DType:
     wanted = as_dtype(dtype)
     if not wanted.is_floating:
@@ -265,7 +279,7 @@ def _located(
     """mean + stddev * standard numbers, which are drawn in float32 for float16."""
     wide = float32 if dtype is float16 else dtype
     drawn = cast(standard(key, counter, shape, wide), dtype)
-    return drawn * as_operand(stddev, dtype) + as_operand(mean, dtype)
+    return apply(_affine_op, drawn, as_operand(stddev, dtype), as_operand(mean, dtype))
 
 
 def draw_normal(key: Operand, counter: Operand, shape: Any, mean: Any, stddev: Any, dtype: Any) -> Any:
@@ -289,7 +303,7 @@ def draw_uniform(key: Operand, counter: Operand, shape: Any, minval: Any, maxval
     if _is_number(low, 0.0) and _is_number(high, 1.0):
         return unit
     # rounding can reach maxval, which does not belong to the interval
-    return PUBLIC["minimum"](unit * (high - low) + low, PUBLIC["nextafter"](high, low))
+    return PUBLIC["minimum"](apply(_affine_op, unit, high - low, low), PUBLIC["nextafter"](high, low))
 
 
 def _is_number(operand: Operand, number: float) -> bool:
