@@ -19,9 +19,10 @@ from ..tensortype import DType, as_dtype, normalize_axes, normalize_axis
 from .broadcasting import broadcast_to
 from .diagonals import diag, diag_part
 from .filling import fill, ones_like, range_, zeros_like
+from .gathering import take_along_axis
 from .grouping import bincount
-from .indexing import take_along_axis, where_indices
 from .joining import concat, listed, meshgrid, repeat, stack, tile
+from .masking import where_indices
 from .ordering import argsort, searchsorted, sort
 from .padding import pad
 from .shaping import expand_dims, moveaxis, ravel, reshape, squeeze, swapaxes, transpose

@@ -12,7 +12,7 @@ from ..dispatch import apply
 from ..op import Differentiability, Example, Gradient, Kind, Op, declare
 from ..operand import PUBLIC, as_operand, as_operands, public, require_kind, require_rank
 from ..tensortype import Dimension, DType, TensorShape, TensorType, as_dtype, int32, int64
-from .indexing import gather
+from .gathering import gather
 from .shaping import reshape
 from .sizes import constant, static_integer
 

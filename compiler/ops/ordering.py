@@ -15,7 +15,7 @@ from ..dispatch import apply
 from ..op import Differentiability, Example, Kind, Op, declare
 from ..operand import PUBLIC, as_operand, as_operands, public, require_kind, require_rank, require_same_dtype
 from ..tensortype import DType, TensorType, as_dtype, int32, int64, normalize_axis
-from .indexing import gather_along
+from .gathering import gather_along
 from .shaping import moveaxis, reshape
 from .sizes import static_integer
 

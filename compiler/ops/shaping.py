@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from graphjit.runtime.errors import ShapeError, UnimplementedError
+from graphjit.runtime.errors import ShapeError
 
 from ..dispatch import apply
 from ..layout import Layout, reshaped
@@ -292,13 +292,7 @@ def transpose(a: Any, perm: Any = None, conjugate: bool = False, name: str | Non
         raise ShapeError("transpose needs a perm that is known when the function is traced")
     axes = tuple(normalize_axis(axis, rank, "perm") for axis in order)
     result = apply(transpose_op, operand, perm=axes)
-    return _conjugated(result) if conjugate else result
-
-
-def _conjugated(x: Any) -> Any:
-    if not x.type.dtype.is_complex:
-        return x
-    raise UnimplementedError("transpose(conjugate=True) of a complex tensor is not supported")
+    return PUBLIC["conj"](result) if conjugate and operand.type.dtype.is_complex else result
 
 
 @public()

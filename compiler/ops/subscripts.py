@@ -21,9 +21,10 @@ from ..operand import PUBLIC, Operand, as_operand, is_operand_like, public
 from ..tensortype import int32, int64
 from ..writer import static_value
 from .broadcasting import broadcast_to
+from .dynamicslices import slice_between
 from .shaping import expand_dims, moveaxis, transpose
 from .sizes import shape_value, size_along, sizes_of
-from .slicing import slice_between, take_slice
+from .slicing import take_slice
 
 
 @dataclass(slots=True)

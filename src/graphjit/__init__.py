@@ -26,14 +26,16 @@ from graphjit.compiler.ops.bitwise import invert as bitwise_not
 from graphjit.compiler.ops.broadcasting import *
 from graphjit.compiler.ops.casting import *
 from graphjit.compiler.ops.comparing import *
+from graphjit.compiler.ops.dynamicslices import slice_ as slice
 from graphjit.compiler.ops.einsum import *
 from graphjit.compiler.ops.filling import *
 from graphjit.compiler.ops.filling import range_ as arange, range_ as range
+from graphjit.compiler.ops.gathering import *
 from graphjit.compiler.ops.grouping import *
-from graphjit.compiler.ops.indexing import *
 from graphjit.compiler.ops.joining import *
 from graphjit.compiler.ops.joining import concat as concatenate
 from graphjit.compiler.ops.linear import *
+from graphjit.compiler.ops.masking import *
 from graphjit.compiler.ops.moments import reduce_std, reduce_std as std, reduce_variance, reduce_variance as var
 from graphjit.compiler.ops.norms import norm, reduce_euclidean_norm
 from graphjit.compiler.ops.ordering import *
@@ -51,11 +53,11 @@ from graphjit.compiler.ops.reduction import (
 )
 from graphjit.compiler.ops.rounding import *
 from graphjit.compiler.ops.scanning import *
+from graphjit.compiler.ops.scattering import *
 from graphjit.compiler.ops.selecting import *
 from graphjit.compiler.ops.shaping import *
 from graphjit.compiler.ops.sizes import rank_of as rank, shape_of as shape, size_of as size
 from graphjit.compiler.ops.slicing import *
-from graphjit.compiler.ops.slicing import slice_ as slice
 from graphjit.compiler.ops.softmax import reduce_logsumexp
 from graphjit.compiler.ops.sources import *
 from graphjit.compiler.ops.subscripts import *

@@ -1,7 +1,7 @@
-"""Indexing: elements picked and put by computed positions.
+"""Gathering: elements picked by computed positions.
 
 Positions are checked: one that is out of range is an error that names the index, the
-axis and its size, never a clamp.
+axis and its size, never a clamp. The gradients add up what went to the same place.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ import numpy as np
 from graphjit.runtime.errors import InvalidArgumentError, OutOfRangeError, ShapeError
 
 from ..dispatch import apply
-from ..op import Differentiability, Example, Kind, Op, declare
-from ..operand import PUBLIC, Operand, as_operand, public, require_kind, require_same_dtype
+from ..op import Example, Kind, Op, declare
+from ..operand import PUBLIC, as_operand, public, require_kind
 from ..tensortype import Shape, TensorShape, TensorType, int32, int64, normalize_axis
 from .shaping import moveaxis
-from .sizes import constant, length_of_shape, shape_of, size_along, static_integer, static_shape, when_known
+from .sizes import shape_of, size_along, static_integer
 
 Array = np.ndarray[Any, Any]
 
@@ -215,10 +215,10 @@ def gather(
     return apply(gather_op, operand, index, axis=normalize_axis(where, operand.type.rank), batch_dims=batch)
 
 
-# --- gather_nd and scatter_nd -------------------------------------------------------------------------
+# --- gather_nd ----------------------------------------------------------------------------------------
 
 
-def _depth(indices: TensorType, rank: int) -> int:
+def tuple_length(indices: TensorType, rank: int) -> int:
     """How many axes each index tuple covers."""
     require_kind(indices, "iu", "indices")
     if not indices.rank or indices.shape[-1] is None:
@@ -230,11 +230,11 @@ def _depth(indices: TensorType, rank: int) -> int:
 
 def _gather_nd_type(types: tuple[TensorType, ...]) -> tuple[TensorType, ...]:
     type, indices = types
-    depth = _depth(indices, type.rank)
+    depth = tuple_length(indices, type.rank)
     return (TensorType(type.dtype, (*indices.shape[:-1], *type.shape[depth:])),)
 
 
-def _tuples(op: str, indices: Array, shape: Sequence[int]) -> tuple[Array, ...]:
+def checked_tuples(op: str, indices: Array, shape: Sequence[int]) -> tuple[Array, ...]:
     """The positions along each axis, checked.
 
     Raises:
@@ -247,7 +247,7 @@ def _tuples(op: str, indices: Array, shape: Sequence[int]) -> tuple[Array, ...]:
 
 
 def _gather_nd_array(x: Array, indices: Array) -> Array:
-    places = _tuples("gather_nd", indices, x.shape)
+    places = checked_tuples("gather_nd", indices, x.shape)
     if not places:
         return np.broadcast_to(x, (*indices.shape[:-1], *x.shape)).copy()
     return np.array(x[places])
@@ -307,336 +307,6 @@ def gather_nd(params: Any, indices: Any, batch_dims: int = 0, name: str | None =
     return apply(gather_nd_op, operand, index)
 
 
-def _check_updates(indices: TensorType, updates: TensorType, shape: Shape) -> None:
-    depth = _depth(indices, len(shape))
-    wanted = (*indices.shape[:-1], *shape[depth:])
-    fits = len(wanted) == updates.rank and all(
-        a is None or b is None or a == b for a, b in zip(wanted, updates.shape, strict=True)
-    )
-    if not fits:
-        raise ShapeError(
-            f"updates of shape {updates.shape} do not fit indices of shape {indices.shape} "
-            f"into shape {tuple(shape)}: {wanted} is needed"
-        )
-
-
-def _scatter_nd_type(types: tuple[TensorType, ...], *, shape: tuple[int, ...]) -> tuple[TensorType, ...]:
-    indices, updates = types
-    _check_updates(indices, updates, shape)
-    return (TensorType(updates.dtype, tuple(shape)),)
-
-
-def _scatter_array(op: str, result: Array, indices: Array, updates: Array, put: np.ufunc | None) -> Array:
-    """`result` with the updates put in; `put` combines, None replaces (the last of duplicates stays)."""
-    places = _tuples(op, indices, result.shape)
-    if not places:
-        for update in updates.reshape(-1, *result.shape):
-            result[...] = update if put is None else put(result, update)
-    elif put is None:
-        result[places] = updates
-    else:
-        put.at(result, places, updates)
-    return result
-
-
-scatter_nd_op: Op = declare(
-    Op(
-        name="scatter_nd",
-        kind=Kind.INDEXING,
-        infer=_scatter_nd_type,
-        numpy=lambda indices, updates, *, shape: _scatter_array(
-            "scatter_nd", np.zeros(shape, updates.dtype), indices, updates, np.add
-        ),
-        gradient=[None, lambda g, y, indices, updates, *, shape: gather_nd(g, indices)],
-        fails=True,
-        examples=(
-            Example((np.array([[2, 0], [3, 2], [2, 0]], np.int32), "f64[3]"), {"shape": (4, 3)}),
-            Example((np.array([[1], [0]], np.int64), "f64[2,3]"), {"shape": (2, 3)}),
-            Example((np.zeros((0, 1), np.int32), "f64[0]"), {"shape": (5,)}),
-            Example((np.zeros((2, 0), np.int32), "f64[2,3]"), {"shape": (3,)}),
-        ),
-        doc="Zeros of a shape to which the updates are added at index tuples.",
-    )
-)
-
-
-def _scatter_nd_to_type(types: tuple[TensorType, ...]) -> tuple[TensorType, ...]:
-    indices, updates, shape = types
-    sizes: Shape = (None,) * length_of_shape(shape)
-    _check_updates(indices, updates, sizes)
-    return (TensorType(updates.dtype, sizes),)
-
-
-scatter_nd_to_op: Op = declare(
-    Op(
-        name="scatter_nd_to",
-        kind=Kind.COMPOSED,
-        infer=_scatter_nd_to_type,
-        numpy=lambda indices, updates, shape: _scatter_array(
-            "scatter_nd", np.zeros(shape, updates.dtype), indices, updates, np.add
-        ),
-        definition=lambda indices, updates, shape: when_known(
-            [shape], lambda sizes: PUBLIC["scatter_nd"](indices, updates, sizes)
-        ),
-        gradient=[None, lambda g, y, indices, updates, shape: gather_nd(g, indices), None],
-        fails=True,
-        static_operands=(2,),
-        examples=(Example((np.array([[2], [0]], np.int32), "f64[2]", np.array([4], np.int32))),),
-        doc="scatter_nd, where the shape is an operand.",
-    )
-)
-
-
-@public()
-def scatter_nd(indices: Any, updates: Any, shape: Any, name: str | None = None) -> Any:
-    """Zeros of `shape` to which `updates` are added at index tuples; duplicates add up.
-
-    Raises:
-      OutOfRangeError: if an index is out of range.
-      ShapeError: if the updates do not fit.
-
-    >>> import graphjit as gj
-    >>> print(gj.scatter_nd([[1], [3], [1]], [10, 20, 30], [4]))
-    gj.Tensor([ 0 40  0 20], shape=(4,), dtype=int32)
-    """
-    index, values = as_operand(indices, int32), as_operand(updates)
-    sizes = static_shape(shape)
-    if isinstance(sizes, Operand):
-        return apply(scatter_nd_to_op, index, values, sizes)
-    return apply(scatter_nd_op, index, values, shape=sizes)
-
-
-# --- tensors with elements put in ---------------------------------------------------------------------
-
-
-def _put_type(types: tuple[TensorType, ...]) -> tuple[TensorType, ...]:
-    type, indices, updates = types
-    require_same_dtype((type, updates))
-    _check_updates(indices, updates, type.shape)
-    return (type,)
-
-
-_PUT_EXAMPLES = (
-    Example(("f64[4,3]", np.array([[2], [0]], np.int32), "f64[2,3]")),
-    Example(("f64[4,3]", np.array([[2, 1], [0, 0]], np.int64), "f64[2]")),
-    Example(("f64[3]", np.zeros((0, 1), np.int32), "f64[0]")),
-)
-
-
-def _declare_put(name: str, put: np.ufunc | None, gradient: Any, doc: str) -> Op:
-    return declare(
-        Op(
-            name=name,
-            kind=Kind.INDEXING,
-            infer=_put_type,
-            numpy=lambda x, indices, updates: _scatter_array(name, x.copy(), indices, updates, put),
-            gradient=gradient,
-            fails=True,
-            examples=_PUT_EXAMPLES,
-            doc=doc,
-        )
-    )
-
-
-def _share_of_ties(g: Any, y: Any, x: Any, indices: Any, updates: Any) -> tuple[Any, Any]:
-    """The cotangent for the kept elements and for the updates, shared evenly where several are the result."""
-    dtype = x.type.dtype
-    kept = PUBLIC["cast"](PUBLIC["equal"](x, y), dtype)
-    put = PUBLIC["cast"](PUBLIC["equal"](updates, gather_nd(y, indices)), dtype)
-    count = PUBLIC["maximum"](apply(add_nd_op, kept, indices, put), constant(1, dtype))
-    share = g / count
-    return kept * share, put * gather_nd(share, indices)
-
-
-_TIES = [
-    lambda g, y, x, indices, updates: _share_of_ties(g, y, x, indices, updates)[0],
-    None,
-    lambda g, y, x, indices, updates: _share_of_ties(g, y, x, indices, updates)[1],
-]
-
-update_nd_op: Op = _declare_put(
-    "tensor_scatter_nd_update",
-    None,
-    [
-        lambda g, y, x, indices, updates: apply(update_nd_op, g, indices, PUBLIC["zeros_like"](updates)),
-        None,
-        lambda g, y, x, indices, updates: gather_nd(g, indices),
-    ],
-    "The tensor with elements replaced at index tuples.",
-)
-add_nd_op: Op = _declare_put(
-    "tensor_scatter_nd_add",
-    np.add,
-    [lambda g, y, x, indices, updates: g, None, lambda g, y, x, indices, updates: gather_nd(g, indices)],
-    "The tensor with updates added at index tuples.",
-)
-min_nd_op: Op = _declare_put(
-    "tensor_scatter_nd_min", np.minimum, _TIES, "The tensor with the lesser of element and update at index tuples."
-)
-max_nd_op: Op = _declare_put(
-    "tensor_scatter_nd_max", np.maximum, _TIES, "The tensor with the greater of element and update at index tuples."
-)
-
-
-def _put(op: Op, tensor: Any, indices: Any, updates: Any) -> Any:
-    x, values = as_operand(tensor), as_operand(updates, as_operand(tensor).type.dtype)
-    return apply(op, x, as_operand(indices, int32), values)
-
-
-@public()
-def tensor_scatter_nd_update(tensor: Any, indices: Any, updates: Any, name: str | None = None) -> Any:
-    """The tensor with elements replaced at index tuples; of duplicates the last one stays.
-
-    Raises:
-      OutOfRangeError: if an index is out of range.
-      ShapeError: if the updates do not fit.
-
-    >>> import graphjit as gj
-    >>> print(gj.tensor_scatter_nd_update([1, 2, 3], [[0], [2]], [7, 8]))
-    gj.Tensor([7 2 8], shape=(3,), dtype=int32)
-    """
-    return _put(update_nd_op, tensor, indices, updates)
-
-
-@public()
-def tensor_scatter_nd_add(tensor: Any, indices: Any, updates: Any, name: str | None = None) -> Any:
-    """The tensor with `updates` added at index tuples; duplicates add up. Raises as the update does."""
-    return _put(add_nd_op, tensor, indices, updates)
-
-
-@public()
-def tensor_scatter_nd_sub(tensor: Any, indices: Any, updates: Any, name: str | None = None) -> Any:
-    """The tensor with `updates` subtracted at index tuples; duplicates add up. Raises as the update does."""
-    x = as_operand(tensor)
-    return _put(add_nd_op, x, indices, PUBLIC["negative"](as_operand(updates, x.type.dtype)))
-
-
-@public()
-def tensor_scatter_nd_min(tensor: Any, indices: Any, updates: Any, name: str | None = None) -> Any:
-    """The tensor with the lesser of element and update at index tuples. Raises as the update does."""
-    return _put(min_nd_op, tensor, indices, updates)
-
-
-@public()
-def tensor_scatter_nd_max(tensor: Any, indices: Any, updates: Any, name: str | None = None) -> Any:
-    """The tensor with the greater of element and update at index tuples. Raises as the update does."""
-    return _put(max_nd_op, tensor, indices, updates)
-
-
-# --- masks ----------------------------------------------------------------------------------------------
-
-
-def _mask_type(types: tuple[TensorType, ...], *, axis: int) -> tuple[TensorType, ...]:
-    type, mask = types
-    _require_mask(type, mask, axis)
-    return (TensorType(type.dtype, (*type.shape[:axis], None, *type.shape[axis + mask.rank :])),)
-
-
-def _require_mask(type: TensorType, mask: TensorType, axis: int) -> None:
-    require_kind(mask, "b", "the mask")
-    covered = type.shape[axis : axis + mask.rank]
-    fits = len(covered) == mask.rank and all(
-        a is None or b is None or a == b for a, b in zip(covered, mask.shape, strict=True)
-    )
-    if not mask.rank or not fits:
-        raise ShapeError(f"a mask of shape {mask.shape} does not fit axis {axis} of shape {type.shape}")
-
-
-def _masked_array(x: Array, mask: Array, *, axis: int) -> Array:
-    if x.shape[axis : axis + mask.ndim] != mask.shape:
-        raise ShapeError(f"boolean_mask: a mask of shape {mask.shape} does not fit axis {axis} of shape {x.shape}")
-    return np.array(x[(slice(None),) * axis + (mask,)])
-
-
-boolean_mask_op: Op = declare(
-    Op(
-        name="boolean_mask",
-        kind=Kind.CALL,
-        infer=_mask_type,
-        numpy=_masked_array,
-        gradient=[lambda g, y, x, mask, *, axis: apply(unmask_op, g, mask, axis=axis), None],
-        fails=lambda types, attributes: not all(type.is_static for type in types),
-        examples=(
-            Example(("f64[3,2]", np.array([True, False, True])), {"axis": 0}),
-            Example(("f64[2,2]", np.array([[True, False], [True, True]])), {"axis": 0}),
-            Example(("f64[2,3]", np.array([False, False, False])), {"axis": 1}),
-        ),
-        doc="The slices where the mask is true.",
-    )
-)
-
-
-def _unmask_type(types: tuple[TensorType, ...], *, axis: int) -> tuple[TensorType, ...]:
-    g, mask = types
-    return (TensorType(g.dtype, (*g.shape[:axis], *mask.shape, *g.shape[axis + 1 :])),)
-
-
-def _unmasked_array(g: Array, mask: Array, *, axis: int) -> Array:
-    result = np.zeros((*g.shape[:axis], *mask.shape, *g.shape[axis + 1 :]), g.dtype)
-    result[(slice(None),) * axis + (mask,)] = g
-    return result
-
-
-unmask_op: Op = declare(
-    Op(
-        name="unmask",
-        kind=Kind.CALL,
-        infer=_unmask_type,
-        numpy=_unmasked_array,
-        gradient=[lambda h, y, g, mask, *, axis: apply(boolean_mask_op, h, mask, axis=axis), None],
-        examples=(Example(("f64[2,2]", np.array([True, False, True])), {"axis": 0}),),
-        doc="Zeros with the slices of g where the mask is true: the gradient of boolean_mask.",
-    )
-)
-
-
-@public()
-def boolean_mask(tensor: Any, mask: Any, axis: int | None = None, name: str = "boolean_mask") -> Any:
-    """The slices of `tensor` where `mask` is true, along `axis` (0 by default).
-
-    The size of the result is known only when it runs.
-
-    Raises:
-      ShapeError: if the mask's shape does not fit.
-
-    >>> import graphjit as gj
-    >>> print(gj.boolean_mask([1, 2, 3], [True, False, True]))
-    gj.Tensor([1 3], shape=(2,), dtype=int32)
-    """
-    operand = as_operand(tensor)
-    where = 0 if axis is None else normalize_axis(axis, operand.type.rank)
-    return apply(boolean_mask_op, operand, as_operand(mask), axis=where)
-
-
-where_indices_op: Op = declare(
-    Op(
-        name="where_indices",
-        kind=Kind.CALL,
-        infer=lambda types: (TensorType(int64, (None, types[0].rank)),),
-        numpy=lambda condition: np.argwhere(condition).astype(np.int64),
-        gradient=Differentiability.NONE,
-        examples=(
-            Example((np.array([[True, False], [True, True]]),)),
-            Example((np.array([False, False]),)),
-        ),
-        doc="The index tuples at which the condition is true (not zero), in row-major order.",
-    )
-)
-
-
-@public()
-def where_indices(condition: Any, name: str | None = None) -> Any:
-    """The index tuples at which `condition` is true, or not zero, as int64 of shape [n, rank]: `gj.where(condition)`.
-
-    >>> import graphjit as gj
-    >>> print(gj.where([True, False, True]))
-    gj.Tensor(
-    [[0]
-     [2]], shape=(2, 1), dtype=int64)
-    """
-    return apply(where_indices_op, as_operand(condition))
-
-
 # --- along an axis, as NumPy has it -------------------------------------------------------------------
 
 
@@ -685,15 +355,4 @@ def _same_but(x: Any, index: Any, axis: int) -> tuple[Any, Any]:
     return PUBLIC["broadcast_to"](x, wanted[0]), PUBLIC["broadcast_to"](index, wanted[1])
 
 
-__all__ = [
-    "boolean_mask",
-    "gather",
-    "gather_nd",
-    "scatter_nd",
-    "take_along_axis",
-    "tensor_scatter_nd_add",
-    "tensor_scatter_nd_max",
-    "tensor_scatter_nd_min",
-    "tensor_scatter_nd_sub",
-    "tensor_scatter_nd_update",
-]
+__all__ = ["gather", "gather_nd", "take_along_axis"]
