@@ -89,14 +89,44 @@ maximum = binary(
     "maximum", np.maximum, "maximum({0}, {1})",
     [lambda g, z, x, y: _or_zero(x >= y, g), lambda g, z, x, y: _zero_or(x >= y, g)],
     doc="The greater of the two, NaN where one is NaN. Where both are equal, x gets the whole gradient.",
-    commutes=True, examples=_NOT_A_NUMBER,
+    examples=_NOT_A_NUMBER,
 )  # fmt: skip
 minimum = binary(
     "minimum", np.minimum, "minimum({0}, {1})",
     [lambda g, z, x, y: _or_zero(x <= y, g), lambda g, z, x, y: _zero_or(x <= y, g)],
     doc="The smaller of the two, NaN where one is NaN. Where both are equal, x gets the whole gradient.",
-    commutes=True, examples=_NOT_A_NUMBER,
+    examples=_NOT_A_NUMBER,
 )  # fmt: skip
+
+
+@for_numpy(np.fmax)
+def _numpy_fmax(x: Any, y: Any) -> Any:
+    """The greater of the two that are no NaN."""
+    left, right = as_operands(x, y)
+    return where(PUBLIC["isnan"](left), right, where(PUBLIC["isnan"](right), left, maximum(left, right)))
+
+
+@for_numpy(np.fmin)
+def _numpy_fmin(x: Any, y: Any) -> Any:
+    left, right = as_operands(x, y)
+    return where(PUBLIC["isnan"](left), right, where(PUBLIC["isnan"](right), left, minimum(left, right)))
+
+
+@for_numpy(np.heaviside)
+def _numpy_heaviside(x1: Any, x2: Any) -> Any:
+    steps, at_zero = as_operands(x1, x2)
+    return where(PUBLIC["equal"](steps, 0.0), at_zero, where(steps > 0.0, 1.0 + 0.0 * steps, 0.0 * steps))
+
+
+@for_numpy(np.nan_to_num)
+def _numpy_nan_to_num(x: Any, copy: bool = True, nan: float = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
+    operand = as_operand(x)
+    if not operand.type.dtype.is_floating:
+        return operand
+    most = operand.type.dtype.max if posinf is None else posinf
+    least = operand.type.dtype.min if neginf is None else neginf
+    whole = where(PUBLIC["isinf"](operand), where(operand > 0.0, most, least), operand)
+    return where(PUBLIC["isnan"](operand), nan, whole)
 
 
 def _clip_array(x: Any, low: Any, high: Any) -> Any:

@@ -39,6 +39,7 @@ def cse(graph: Graph) -> Graph:
 
 def _key(equation: Equation, order: Mapping[Value, int]) -> Hashable:
     operands = [order[value] for value in equation.operands]
-    if equation.op.commutes:
+    # A product of complex numbers is rounded in the order of its factors.
+    if equation.op.commutes and not equation.operands[0].type.dtype.is_complex:
         operands.sort()
     return equation.op.name, tuple(operands), attributes_key(equation.attributes)

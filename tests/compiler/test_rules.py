@@ -14,7 +14,7 @@ from graphjit.compiler.backends.reference import run_reference
 from graphjit.compiler.dispatch import interpreting
 from graphjit.compiler.graph import Graph
 from graphjit.compiler.match import Bindings, write_pattern
-from graphjit.compiler.op import find_op
+from graphjit.compiler.op import Op, all_ops, find_op
 from graphjit.compiler.operand import Operand
 from graphjit.compiler.pattern import Call, Constant, Number, Pattern, Variable, parse_pattern
 from graphjit.compiler.rule import Rule
@@ -257,3 +257,22 @@ def test_powers_of_two_whose_reciprocal_is_exact() -> None:
            np.float32([2, 3]), np.float64(5e-324), np.float32([])]  # fmt: skip
     assert all(is_power_of_two(np.asarray(value)) for value in good)
     assert not any(is_power_of_two(np.asarray(value)) for value in bad)
+
+
+COMMUTING = [
+    (op, dtype)
+    for op in all_ops()
+    for dtype in ALL_DTYPES
+    if op.commutes and dtype.numpy.kind in op.dtypes and not dtype.is_complex
+]
+
+
+@pytest.mark.parametrize(("op", "dtype"), COMMUTING, ids=lambda part: part.name)
+def test_ops_that_are_said_to_commute_do_so_to_the_bit(op: Op, dtype: DType) -> None:
+    """Merging f(x, y) with f(y, x), as cse does, changes no bit: not the sign of a zero either."""
+    values = nasty(dtype)
+    x, y = np.meshgrid(values, values)
+    with np.errstate(all="ignore"):
+        one, other = np.asarray(op.numpy(x, y)), np.asarray(op.numpy(y, x))
+    differs = ~same_bits(one, other)
+    assert not differs.any(), (x[differs][:5], y[differs][:5])
