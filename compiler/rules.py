@@ -8,12 +8,13 @@ extremes) to confirm it. x + 0 is not x, because -0.0 + 0.0 is 0.0; for integers
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import numpy as np
 
 from .graph import Equation, Value
-from .op import Kind
+from .op import Kind, Op, all_ops
 from .rule import Exactness, Rule
 
 
@@ -45,12 +46,9 @@ def is_shifted(value: Value, producers: Mapping[Value, Equation]) -> bool:
 
 
 EXACT_RULES: tuple[Rule, ...] = (
-    # neutral and absorbing elements
-    Rule("x * 1", "x", "iuf"),
+    # neutral and absorbing elements, apart from those that ops state themselves
     Rule("x / 1", "x", "f"),
-    Rule("x + -0.0", "x", "f"),
     Rule("x - 0.0", "x", "f"),
-    Rule("x + 0", "x", "iu"),
     Rule("x - 0", "x", "iu"),
     Rule("x * 0", "0", "iu"),
     Rule("x - x", "0", "iu"),
@@ -89,21 +87,13 @@ EXACT_RULES: tuple[Rule, ...] = (
     Rule("x & x", "x", "biu"),
     Rule("x | x", "x", "biu"),
     Rule("x ^ x", "0", "iu"),
-    Rule("x & 0", "0", "iu"),
-    Rule("x | 0", "x", "iu"),
-    Rule("x ^ 0", "x", "iu"),
     Rule("x & -1", "x", "i"),
     Rule("x | -1", "-1", "i"),
     # logic
     Rule("logical_not(logical_not(p))", "p", "b"),
     Rule("logical_and(p, p)", "p", "b"),
-    Rule("logical_and(p, True)", "p", "b"),
-    Rule("logical_and(p, False)", "False", "b"),
     Rule("logical_or(p, p)", "p", "b"),
-    Rule("logical_or(p, False)", "p", "b"),
-    Rule("logical_or(p, True)", "True", "b"),
     Rule("logical_xor(p, p)", "False", "b"),
-    Rule("logical_xor(p, False)", "p", "b"),
     Rule("logical_xor(p, True)", "logical_not(p)", "b"),
     # comparisons; the negation of x < y is x >= y only where there is no NaN
     Rule("x < x", "False", "iuf"),
@@ -128,6 +118,30 @@ EXACT_RULES: tuple[Rule, ...] = (
     Rule("where(p, where(p, x, y), z)", "where(p, x, z)", "biuf"),
     Rule("where(p, x, where(p, y, z))", "where(p, x, z)", "biuf"),
 )
+
+
+@cache
+def rules_of_facts(op: Op) -> tuple[Rule, ...]:
+    """What an op's own declaration states: op(x, unit) -> x, and op(x, absorbs) -> absorbs.
+
+    >>> from graphjit.compiler.op import find_op
+    >>> print(*rules_of_facts(find_op("multiply")), sep=", ")
+    multiply(x, 1)  ->  x  (iu, exact), multiply(x, 1.0)  ->  x  (f, exact)
+    """
+    found = []
+    for kinds, read in (("b", bool), ("iu", int), ("f", float)):
+        shared = "".join(kind for kind in kinds if kind in op.dtypes)
+        if shared and op.unit is not None:
+            found.append(Rule(f"{op.name}(x, {read(op.unit)})", "x", shared))
+        if shared and op.absorbs is not None:
+            found.append(Rule(f"{op.name}(x, {read(op.absorbs)})", str(read(op.absorbs)), shared))
+    return tuple(found)
+
+
+def exact_rules() -> tuple[Rule, ...]:
+    """All rules that keep every bit."""
+    return (*(one for op in all_ops() for one in rules_of_facts(op)), *EXACT_RULES)
+
 
 CLOSE_RULES: tuple[Rule, ...] = (
     Rule("x ** 2", "square(x)", "f", Exactness.CLOSE),

@@ -23,13 +23,12 @@ on the way what nobody reads any more.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 
 from ..graph import Equation, Graph
 from ..operand import Operand
 from ..rewriting import Rewriter, rewrite
-from ..rule import Rule, apply_rules, index_rules
-from ..rules import EXACT_RULES
+from ..rule import apply_rules, index_rules
+from ..rules import exact_rules
 from ..viewrules import apply_view_rules
 from .dce import dce
 
@@ -39,19 +38,15 @@ _MOST_ROUNDS = 16
 
 def simplify(graph: Graph) -> Graph:
     """The graph with the exact rules applied until none fits."""
+    index = index_rules(exact_rules())
+
+    def step(rewriter: Rewriter, equation: Equation) -> Sequence[Operand] | None:
+        answer = apply_view_rules(rewriter, equation)
+        return apply_rules(index, rewriter, equation) if answer is None else answer
+
     for _ in range(_MOST_ROUNDS):
-        simpler = rewrite(Rewriter(graph), graph, _step)
+        simpler = rewrite(Rewriter(graph), graph, step)
         if simpler is graph:
             return graph
         graph = dce(simpler)
     return graph
-
-
-@cache
-def _index() -> dict[str, list[Rule]]:
-    return index_rules(EXACT_RULES)
-
-
-def _step(rewriter: Rewriter, equation: Equation) -> Sequence[Operand] | None:
-    answer = apply_view_rules(rewriter, equation)
-    return apply_rules(_index(), rewriter, equation) if answer is None else answer

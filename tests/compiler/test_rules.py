@@ -18,7 +18,7 @@ from graphjit.compiler.op import Op, all_ops, find_op
 from graphjit.compiler.operand import Operand
 from graphjit.compiler.pattern import Call, Constant, Number, Pattern, Variable, parse_pattern
 from graphjit.compiler.rule import Rule
-from graphjit.compiler.rules import CLOSE_RULES, EXACT_RULES, STABLE_RULES, is_power_of_two
+from graphjit.compiler.rules import CLOSE_RULES, STABLE_RULES, exact_rules, is_power_of_two
 from graphjit.compiler.tensortype import ALL_DTYPES, DType, TensorType, as_dtype, bool_
 from graphjit.compiler.writer import GraphWriter
 from graphjit.runtime.errors import FormatError
@@ -131,6 +131,7 @@ def differences(one: Rule, dtype: DType) -> str:
     return ""
 
 
+EXACT_RULES = exact_rules()
 CASES = [(one, dtype) for one in EXACT_RULES for dtype in dtypes_of(one)]
 
 
