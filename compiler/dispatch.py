@@ -77,6 +77,12 @@ def current_scope() -> Scope:
     return _scope.get(None) or _default[0]
 
 
+def is_plain() -> bool:
+    """Whether ops are computed at once and nobody listens: what a call needs to know that may take a short cut."""
+    scope = _scope.get(None)
+    return scope is None or (not scope.recorders and scope.interpreter is _default[0].interpreter)
+
+
 def current_interpreter() -> Interpreter:
     """The interpreter in charge in this thread or task."""
     return current_scope().interpreter
