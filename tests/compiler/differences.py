@@ -95,3 +95,35 @@ def check_written(function: Callable[..., Any], *arrays: Array, static: bool = T
     if static:
         unknown = [str(value) for value in special.values() if not value.type.is_static]
         assert not unknown, f"sizes stay unknown: {unknown}\n{special}"
+
+
+def gradient_of(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function that gives the gradient of half the squared sum of `function` by its first argument.
+
+    Of whole numbers it is made of whole numbers, so that the order in which they are added cannot show.
+    """
+
+    def gradient(*operands: Any) -> Any:
+        recording = Recording()
+        recording.watch(operands[0])
+        add_recorder(recording)
+        try:
+            result = function(*operands)
+        finally:
+            remove_recorder(recording)
+        found = backward(recording, [(result, result)]).of(operands[0])
+        return gj.zeros_like(operands[0]) if found is None else found
+
+    return gradient
+
+
+def check_gradient_in_graphs(function: Callable[..., Any], *arrays: Array, unknown: bool = True) -> None:
+    """The gradient by the first argument is the same eagerly, in a graph and with all sizes unknown."""
+    gradient = gradient_of(function)
+    eager = np.asarray(gradient(*(gj.constant(array) for array in arrays)))
+    for hidden in {False, unknown}:
+        graph = written(gradient, arrays, hidden)
+        (found,) = run_reference(graph, arrays)
+        np.testing.assert_array_equal(found, eager, strict=True)
+        (found,) = run_reference(specialize(graph, [type_of_array(array) for array in arrays]), arrays)
+        np.testing.assert_array_equal(found, eager, strict=True)

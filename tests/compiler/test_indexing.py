@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from differences import check_gradient, check_written, reverse_gradient, weights_like
+from differences import check_gradient, check_gradient_in_graphs, check_written, reverse_gradient, weights_like
 from hypothesis import given, settings, strategies as st
 from hypothesis.extra import numpy as hn
 
@@ -60,6 +60,7 @@ def test_gather_is_numpys_take(case: tuple[Array, Array, int]) -> None:
 def test_gather_in_graphs(case: tuple[Array, Array, int]) -> None:
     x, indices, axis = case
     check_written(lambda t, i: gj.gather(t, i, axis=axis), x, indices)
+    check_gradient_in_graphs(lambda t, i: gj.gather(t, i, axis=axis), x + 0.5, indices)
 
 
 @pytest.mark.parametrize("batch_dims, axis", [(1, 1), (1, 2), (2, 2), (-1, 1)])

@@ -8,7 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from differences import check_gradient, check_written, reverse_gradient, weights_like
+from differences import (
+    check_gradient,
+    check_gradient_in_graphs,
+    check_written,
+    gradient_of,
+    reverse_gradient,
+    weights_like,
+)
 from hypothesis import given, settings, strategies as st
 from hypothesis.extra import numpy as hn
 
@@ -114,6 +121,9 @@ class TestAgainstNumPy:
 
     def test_graphs(self, ours: Any, theirs: Any, shape: tuple[int, ...]) -> None:
         check_written(ours, numbers(*shape))
+
+    def test_gradients_in_graphs(self, ours: Any, theirs: Any, shape: tuple[int, ...]) -> None:
+        check_gradient_in_graphs(ours, numbers(*shape))
 
     def test_views_of_views(self, ours: Any, theirs: Any, shape: tuple[int, ...]) -> None:
         """The operand may be transposed and reversed memory."""
@@ -268,6 +278,7 @@ def test_concat_of_several_has_a_gradient_for_each() -> None:
     for function in (lambda *parts: gj.concat(parts, 1), lambda *parts: gj.concat(parts[::-1], 1)):
         check_gradient(function, *arrays)
         check_written(function, *arrays)
+        check_gradient_in_graphs(function, *arrays)
     check_gradient(lambda a, b: gj.stack([a, b, a], 1), numbers(2, 3), numbers(2, 3))
 
 
@@ -288,6 +299,27 @@ def test_second_derivatives_pass_through_slices_and_joins() -> None:
         return gj.pad(t[1:] * t[1:] * 3.0 * gj.constant(weights[:3]), [[1, 0]])
 
     check_gradient(derivative, x)
+
+
+def test_second_derivatives_with_unknown_sizes() -> None:
+    """The gradients' own ops have gradients."""
+    for function in (
+        lambda x: x[1:, ::-2],
+        lambda x: gj.concat([x, x[:1]], 0),
+        lambda x: gj.stack([x, x], 1),
+        lambda x: gj.broadcast_to(x[:1], gj.shape(x)),
+        lambda x: x + x[0],
+        lambda x: gj.tile(x, [2, 1]),
+        lambda x: gj.repeat(x, 2, axis=1),
+        lambda x: gj.roll(x, 1, 0),
+        lambda x: x[gj.shape(x)[0] - 1 :],
+        lambda x: gj.gather(x, [1, 0, 1]),
+        lambda x: gj.linalg.diag_part(x, k=1),
+        lambda x: x[x > 3.5],
+    ):
+        x = numbers(3, 3)
+        check_gradient(gradient_of(function), x)
+        check_gradient_in_graphs(lambda t, function=function: gradient_of(function)(t), x)
 
 
 def test_the_gradient_of_the_value_that_pads() -> None:
@@ -337,6 +369,7 @@ def test_shapes_that_are_values(function: Any, operands: Any, wanted: Array) -> 
     np.testing.assert_array_equal(run_reference(graph, operands)[0], wanted, strict=True)
     if operands[1].dtype.kind == "i":
         check_gradient(function, *operands)
+        check_gradient_in_graphs(function, *operands, unknown=False)
 
 
 def test_static_shapes_and_shapes_as_values() -> None:
@@ -430,3 +463,39 @@ def test_errors_of_unknown_sizes_come_when_the_graph_runs(function: Any, shape: 
         run_reference(graph, [array])
     with pytest.raises(InvalidArgumentError):
         run_reference(specialize(graph, [type_of_array(array)]), [array])
+
+
+@pytest.mark.parametrize(
+    "function, traced, error, words",
+    [
+        (lambda x, s: gj.slice(x, s, [1, 1]), "f32[2]", DtypeError, "begin of a slice must hold integers"),
+        (lambda x, s: gj.slice(x, s, [1, 1]), "i32[3]", ShapeError, "vector of 2 positions"),
+        (lambda x, s: gj.slice(x, s, [1, 9]), "i32[2]", OutOfRangeError, "does not fit axis 1 of size 3"),
+        (lambda x, s: gj.slice(x, s, [1]), "i32[2]", ShapeError, "needs 2 sizes"),
+        (lambda x, s: gj.tile(x, s), "i32[3]", ShapeError, "do not fit shape"),
+        (lambda x, s: gj.reshape(x, s), "i32[?]", ShapeError, "vector of known length"),
+        (lambda x, s: gj.transpose(x, s), "i32[2]", ShapeError, "known when the function is traced"),
+        (lambda x, s: gj.split(x, s), "i32[2]", ShapeError, "known when the function is traced"),
+        (lambda x, s: gj.concat([x, x], s), "i32[]", InvalidArgumentError, "known when the function is traced"),
+        (lambda x, s: gj.pad(x, s), "i32[2,2]", InvalidArgumentError, "known when the function is traced"),
+        (lambda x, s: gj.squeeze(s), "i32[?]", ShapeError, "needs an axis"),
+        (lambda x, s: gj.unstack(s), "i32[?]", ShapeError, "needs num"),
+        (lambda x, s: x[::s], "i32[]", InvalidArgumentError, "step of a slice must be known"),
+        (lambda x, s: x[s:], "i32[2]", DtypeError, "bound of a slice"),
+        (lambda x, s: x[s], "bool[]", DtypeError, "scalar boolean"),
+        (lambda x, s: gj.strided_slice(x, [0], [1, 2]), "i32[]", InvalidArgumentError, "1, 2, 1 entries"),
+        (lambda x, s: gj.roll(x, s, 0), "i32[?]", ShapeError, "known length"),
+        (lambda x, s: gj.linalg.diag(s), "i32[?]", ShapeError, "known size"),
+        (lambda x, s: gj.linalg.diag_part(x, k=s), "i32[]", InvalidArgumentError, "known when the function is traced"),
+        (lambda x, s: gj.math.top_k(x, s), "i32[]", InvalidArgumentError, "known when the function is traced"),
+        (lambda x, s: gj.range(s), "i32[2]", ShapeError, "scalars"),
+        (lambda x, s: gj.math.bincount([1], minlength=s), "i32[]", InvalidArgumentError, "known when the function"),
+    ],
+)
+def test_errors_while_tracing(function: Any, traced: str, error: type[Exception], words: str) -> None:
+    """What must be known while tracing says so; nothing waits until the graph runs that could be said now."""
+    from graphjit.compiler.dump.text import parse_graph
+
+    (value,) = parse_graph(f"f(%s: {traced}) {{ return %s }}").inputs
+    with pytest.raises(error, match=words):
+        write_graph("f", [TensorType(float32, (2, 3)), value.type], function)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from differences import check_written, reverse_gradient, weights_like
+from differences import check_gradient_in_graphs, check_written, reverse_gradient, weights_like
 from hypothesis import given, settings, strategies as st
 from hypothesis.extra import numpy as hn
 
@@ -79,6 +79,7 @@ def test_basic_subscripts_in_graphs(case: tuple[tuple[int, ...], Any]) -> None:
     """H5: a graph with unknown sizes gives the same as eager, and knows all sizes when it is specialised."""
     shape, key = case
     check_written(lambda x: x[key], numbers(shape))
+    check_gradient_in_graphs(lambda x: x[key], numbers(shape) + 0.5)
 
 
 @settings(max_examples=40, deadline=None)
@@ -86,6 +87,7 @@ def test_basic_subscripts_in_graphs(case: tuple[tuple[int, ...], Any]) -> None:
 def test_array_subscripts_in_graphs(case: tuple[tuple[int, ...], Any]) -> None:
     shape, key = case
     check_written(lambda x: x[key], numbers(shape))
+    check_gradient_in_graphs(lambda x: x[key], numbers(shape) + 0.5)
 
 
 @pytest.mark.parametrize(
