@@ -1,4 +1,9 @@
-"""erf, erfc and lgamma."""
+"""erf and erfc.
+
+Near 0 an odd polynomial; beyond, erf is 1 - e^-Q(x) with a polynomial Q, and erfc is
+e^(-x^2) erfcx(x) with x^2 kept to twice the precision. The polynomials are Remez fits of
+tests/runtime/fit_vmath.py.
+"""
 
 from graphjit.runtime.vmath.algebra import (
     Number,
