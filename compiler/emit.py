@@ -16,6 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from graphjit.runtime.kernel_language import STATUS_SLOT
+
 from .families import ReductionKernel
 from .graph import Equation, Literal, Value
 from .location import describe
@@ -393,7 +395,16 @@ class _Emitter:
         if equation not in self.checks:
             self.checks.append(equation)
         self._line(f"if {condition}:")
+        for position, operand in enumerate(operands):
+            if f"{{{position}}}" in equation.op.error:
+                self._line(f"    {self._details()}[{position}] = int64({operand})")
         self._line(f"    return {self.checks.index(equation) + 1}")
+
+    def _details(self) -> str:
+        """The pointer to the words in which a failing kernel leaves what it found."""
+        if "details = " not in "".join(self.header):
+            self.header.append(f"    details = int64_at(addresses, {STATUS_SLOT}, {len(self.pointers)})")
+        return "details"
 
     # --- reductions ---------------------------------------------------------------------------
 

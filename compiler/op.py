@@ -14,7 +14,7 @@ from enum import StrEnum
 from functools import partial
 from typing import Any, Final
 
-from graphjit.runtime.errors import GraphjitError, NotFoundError
+from graphjit.runtime.errors import GraphjitError, InvalidArgumentError, NotFoundError
 
 from .tensortype import TensorType
 
@@ -104,8 +104,10 @@ class Op:
         for reductions a `ReductionKernel`,
         for views `(layout, type, **attributes) -> layout or None`; None: it runs as a NumPy step.
       kernel_check: an expression in the same form that is true where an element is an error
-        (a zero divisor), and `error`, what is then said; as a function it may return None for
-        operands with which no element can be one.
+        (a zero divisor); as a function it may return None for operands with which no element can be one.
+      error: what is then said; `{0}`, `{1}` in it are the element's values, of integer operands,
+        and names are those of attributes.
+      error_type: the exception that then is raised.
       pieces: for joins, `(operand types, **attributes) -> list of Piece`, for static types.
       definition: for composed ops, the function in terms of public ops.
       fails: whether a run may raise, given operand types and attributes.
@@ -119,6 +121,7 @@ class Op:
     kernel: Any = None
     kernel_check: Any = None
     error: str = ""
+    error_type: type[GraphjitError] = InvalidArgumentError
     pieces: Callable[..., Sequence[Piece]] | None = None
     definition: Callable[..., Any] | None = None
     examples: tuple[Example, ...] = ()

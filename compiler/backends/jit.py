@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from graphjit.runtime.errors import DivisionByZeroError, InvalidArgumentError, NotFoundError
+from graphjit.runtime.errors import NotFoundError
 from graphjit.runtime.executable import Executable
 
 from ..graph import Graph
@@ -57,9 +57,13 @@ def explain(tag: object, code: int, detail: tuple[int, ...]) -> Exception:
     """The error for a kernel's nonzero code, in the user's terms."""
     assert isinstance(tag, PlannedStep) and tag.kernel is not None
     equation = tag.kernel.checks[code - 1]
-    kind = DivisionByZeroError if "zero" in equation.op.error else InvalidArgumentError
     shown = ", ".join(str(type) for type in equation.operand_types)
-    error = kind(f"{equation.op.name}({shown}): {equation.op.error}")
+    values = [
+        value % 2**64 if type.dtype.is_unsigned else value
+        for value, type in zip(detail, equation.operand_types, strict=False)
+    ]
+    what = equation.op.error.format(*values, **equation.attributes)
+    error = equation.op.error_type(f"{equation.op.name}({shown}): {what}")
     add_location(error, equation.location)
     return error
 

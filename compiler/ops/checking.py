@@ -298,7 +298,7 @@ check_numerics_op = declare(
         gradient=[lambda g, y, x, *, message: g],
         kernel="{0}",
         kernel_check="logical_not(isfinite({0}))",
-        error="an element is NaN or infinite",
+        error="{message}: an element is NaN or infinite",
         fails=True,
         examples=(
             Example(("f64[2,3]",), {"message": "x"}),

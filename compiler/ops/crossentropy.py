@@ -25,7 +25,7 @@ from .filling import iota, ones_like
 from .ranges import in_range
 from .reduction import Array, is_expandable, reduce_sum, widened
 from .selecting import maximum, where
-from .shaping import expand_dims
+from .shaping import expand_dims, squeeze
 from .sizes import fitting
 from .softmax import log_softmax, shifted, shifted_array, softmax
 from .transcendental import exp, log, log1p, sigmoid
@@ -156,7 +156,7 @@ def _sparse_type(types: tuple[TensorType, ...]) -> tuple[TensorType, ...]:
     return (TensorType(logits.dtype, labels.shape),)
 
 
-def _sparse_array(labels: Array, logits: Array) -> Array:
+def _require_classes(labels: Array, logits: Array) -> None:
     classes = logits.shape[-1]
     outside = (labels < 0) | (labels >= classes)
     if np.any(outside):
@@ -165,6 +165,10 @@ def _sparse_array(labels: Array, logits: Array) -> Array:
             f"sparse_softmax_cross_entropy_with_logits: label {labels[place]} at {list(place)} "
             f"is outside of [0, {classes}), the classes of logits of shape {logits.shape}"
         )
+
+
+def _sparse_array(labels: Array, logits: Array) -> Array:
+    _require_classes(labels, logits)
     low = shifted_array(logits, -1)
     picked = np.take_along_axis(low, labels.astype(np.int64)[..., None], axis=-1)[..., 0]
     return np.asarray(np.log(np.sum(np.exp(low), axis=-1, dtype=low.dtype)) - picked, dtype=logits.dtype)
@@ -179,10 +183,10 @@ def _is_label(labels: Any, logits: Any) -> Any:
 def _sparse_definition(labels: Any, logits: Any) -> Any:
     if not (is_expandable(logits.type) and labels.type.is_static):
         return None
-    checked = in_range(labels, logits.type.sizes[-1])
+    checked = in_range(labels, logits.type.sizes[-1], "label")
     low = shifted(logits, -1)
-    picked = reduce_sum(where(_is_label(checked, logits), low, 0.0), -1)
-    return log(reduce_sum(exp(low), -1)) - picked
+    picked = reduce_sum(where(_is_label(checked, logits), low, 0.0), -1, keepdims=True)
+    return squeeze(log(reduce_sum(exp(low), -1, keepdims=True)) - picked, -1)
 
 
 def _sparse_gradient(g: Any, y: Any, labels: Any, logits: Any) -> Any:
@@ -218,6 +222,7 @@ sparse_op = declare(
 
 
 def _difference_array(g: Array, labels: Array, logits: Array) -> Array:
+    _require_classes(labels, logits)
     powers = np.exp(shifted_array(logits, -1))
     difference = powers / np.sum(powers, axis=-1, keepdims=True, dtype=powers.dtype)
     place = labels.astype(np.int64)[..., None]
@@ -235,7 +240,8 @@ def _difference(labels: Any, logits: Any) -> Any:
 def _difference_definition(g: Any, labels: Any, logits: Any) -> Any:
     if not all(one.type.is_static for one in (g, labels)) or not is_expandable(logits.type):
         return None
-    return expand_dims(g, -1) * _difference(labels, logits)
+    checked = in_range(labels, logits.type.sizes[-1], "label")  # as in the loss, with which it can then be shared
+    return expand_dims(g, -1) * _difference(checked, logits)
 
 
 def _loss_cotangent(h: Any, y: Any, g: Any, labels: Any, logits: Any) -> Any:
@@ -255,7 +261,8 @@ sparse_gradient_op = declare(
         name="sparse_softmax_cross_entropy_gradient",
         kind=Kind.COMPOSED,
         infer=lambda types: (types[2],),
-        numpy=_difference_array,
+        fails=True,
+        numpy=fitting(_difference_array),
         definition=_difference_definition,
         gradient=[_loss_cotangent, None, _second_gradient],
         examples=(

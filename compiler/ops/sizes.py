@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from graphjit.runtime.errors import ShapeError
+from graphjit.runtime.errors import GraphjitError, ShapeError
 
 from ..dispatch import apply, current_interpreter
 from ..op import Differentiability, Example, Kind, Op, declare
@@ -89,6 +89,8 @@ def fitting(function: Callable[..., Any]) -> Callable[..., Any]:
     def checked(*arrays: Any, **attributes: Any) -> Any:
         try:
             return function(*arrays, **attributes)
+        except GraphjitError:
+            raise
         except ValueError as error:
             raise ShapeError(str(error)) from None
 

@@ -280,7 +280,7 @@ def test_mixed_dtypes_are_refused(op: Op) -> None:
     kinds = {"f": ("float32", "float64"), "i": ("int32", "int64"), "b": ("bool", "int32")}
     left, right = next(pair for kind, pair in kinds.items() if kind in op.dtypes)
     with pytest.raises(InvalidArgumentError, match=r"gj\.cast"):
-        apply(op, graphjit.zeros([2], left), graphjit.zeros([2], right))
+        apply(op, graphjit.zeros([2], left), graphjit.zeros([2], right), **op.examples[0].attributes)
 
 
 @pytest.mark.parametrize("op", SEVERAL, ids=lambda op: op.name)
@@ -290,4 +290,4 @@ def test_shapes_that_do_not_broadcast_are_refused(op: Op) -> None:
     dtype = "float32" if "f" in op.dtypes else "int32" if "i" in op.dtypes else "bool"
     operands = [graphjit.zeros([2, 3], dtype), *[graphjit.zeros([4], dtype)] * (count - 1)]
     with pytest.raises(InvalidArgumentError, match=rf"{op.name}.*broadcast"):
-        apply(op, *operands)
+        apply(op, *operands, **op.examples[0].attributes)
