@@ -16,7 +16,7 @@ from graphjit.runtime.errors import DivisionByZeroError, InvalidArgumentError, S
 from ..dispatch import apply
 from ..families import FLAT, BinaryFunction, binary, elementwise, unary
 from ..op import Example
-from ..operand import FOR_NUMPY, PUBLIC, as_operand, as_operands, public, require_kind
+from ..operand import FOR_NUMPY, PUBLIC, as_operand, as_operands, for_numpy, public, require_kind
 from ..tensortype import TensorShape, TensorType, float64
 from ..writer import static_value
 
@@ -77,6 +77,11 @@ sign = unary(
 abs = unary(  # noqa: A001 -- TensorFlow's name
     "abs", np.absolute, "absolute({0})", [lambda g, y, x: g * sign(x)],
     doc="The absolute value; that of the least integer wraps to itself.", dtypes="iuf",
+)  # fmt: skip
+copysign: BinaryFunction = binary(
+    "copysign", np.copysign, "copysign({0}, {1})",
+    [lambda g, z, x, y: g * (sign(x) * copysign(PUBLIC["ones_like"](y), y)), None],
+    doc="The magnitude of x with the sign of y, also that of zeros and NaNs (NumPy's).", dtypes="f",
 )  # fmt: skip
 square = unary(
     "square", np.square, "{0} * {0}", [lambda g, y, x: g * (x + x)],
@@ -194,10 +199,17 @@ _DIVISION_EXAMPLES = (
     Example((np.zeros((0, 3), np.int32), np.zeros(3, np.int32))),
 )
 
+_FAILS_AT_ZERO: dict[str, Any] = {
+    "kernel_check": _zero_divisor,
+    "error": "an integer is divided by zero",
+    "error_type": DivisionByZeroError,
+    "fails": _is_integer,
+}
+
 floordiv = binary(
     "floordiv", _floordiv, "floordiv({0}, {1})", FLAT,
     doc="The quotient rounded down; an integer divided by zero is an error.",
-    kernel_check=_zero_divisor, error="an integer is divided by zero", fails=_is_integer,
+    **_FAILS_AT_ZERO,
     domain=(0.5, 4.0), examples=_DIVISION_EXAMPLES,
 )  # fmt: skip
 FOR_NUMPY[np.floor_divide] = floordiv
@@ -207,11 +219,46 @@ mod = binary(
     "mod", _mod, "floormod({0}, {1})",
     [lambda g, z, x, y: g, lambda g, z, x, y: -g * PUBLIC["floor"](x / y)],
     doc="x - y * floor(x / y), with the divisor's sign; an integer divided by zero is an error.",
-    kernel_check=_zero_divisor, error="an integer is divided by zero", fails=_is_integer,
+    **_FAILS_AT_ZERO,
     domain=(0.5, 4.0), examples=_DIVISION_EXAMPLES,
 )  # fmt: skip
 FOR_NUMPY[np.remainder] = mod
 floormod = mod
+
+
+def _truncatediv(x: Array, y: Array) -> Array:
+    _require_divisors(x, y, "truncatediv")
+    if x.dtype.kind == "f":
+        return np.asarray(np.trunc(x / y))
+    return np.asarray(np.floor_divide(x - np.fmod(x, y), y))
+
+
+def _truncatemod(x: Array, y: Array) -> Array:
+    _require_divisors(x, y, "truncatemod")
+    return np.asarray(np.fmod(x, y))
+
+
+truncatediv = binary(
+    "truncatediv", _truncatediv, "truncdiv({0}, {1})", FLAT,
+    doc="The quotient without its fraction, as in C; an integer divided by zero is an error.",
+    **_FAILS_AT_ZERO,
+    domain=(0.5, 4.0), examples=_DIVISION_EXAMPLES,
+)  # fmt: skip
+truncatemod = binary(
+    "truncatemod", _truncatemod, "truncmod({0}, {1})",
+    [lambda g, z, x, y: g, lambda g, z, x, y: -g * PUBLIC["trunc"](x / y)],
+    doc="x - y * truncatediv(x, y), with the dividend's sign; an integer divided by zero is an error.",
+    **_FAILS_AT_ZERO,
+    domain=(0.5, 4.0), examples=_DIVISION_EXAMPLES,
+)  # fmt: skip
+FOR_NUMPY[np.fmod] = truncatemod
+
+
+@public(numpy=np.divmod)
+def divmod(x: Any, y: Any) -> tuple[Any, Any]:  # noqa: A001 -- NumPy's name
+    """floordiv(x, y) and mod(x, y) (NumPy's)."""
+    left, right = as_operands(x, y)
+    return floordiv(left, right), mod(left, right)
 
 
 # --- powers and roots -------------------------------------------------------------------------
@@ -296,6 +343,12 @@ def float_power(x: Any, y: Any) -> Any:
     return pow(PUBLIC["cast"](left, float64), PUBLIC["cast"](right, float64))
 
 
+@for_numpy(np.fabs)
+def _numpy_fabs(x: Any) -> Any:
+    operand = as_operand(x)
+    return abs(operand if operand.type.dtype.is_floating else PUBLIC["cast"](operand, float64))
+
+
 @public(numpy=np.positive)
 def positive(x: Any) -> Any:
     """x itself, as another value (NumPy's)."""
@@ -308,6 +361,7 @@ __all__ = [
     "add_n",
     "cbrt",
     "conj",
+    "copysign",
     "divide",
     "divide_no_nan",
     "floor_div",
@@ -327,4 +381,6 @@ __all__ = [
     "squared_difference",
     "subtract",
     "truediv",
+    "truncatediv",
+    "truncatemod",
 ]

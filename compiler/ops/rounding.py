@@ -46,7 +46,7 @@ def round(x: Any, name: str | None = None) -> Any:  # noqa: A001 -- TensorFlow's
     return operand if operand.type.dtype.is_integer else rint(operand)
 
 
-@for_numpy(np.round)
+@for_numpy(np.round, np.around)
 def _numpy_round(a: Any, decimals: int = 0) -> Any:
     operand = as_operand(a)
     if decimals == 0 or (operand.type.dtype.is_integer and decimals > 0):
@@ -54,6 +54,8 @@ def _numpy_round(a: Any, decimals: int = 0) -> Any:
     scale = 10.0 ** np.abs(decimals)
     return rint(operand * scale) / scale if decimals > 0 else rint(operand / scale) * scale
 
+
+for_numpy(np.fix)(trunc)
 
 _KINDS_OF_FLOATS = (Example((np.array([np.nan, np.inf, -np.inf, -0.0, 5e-324, 1.0]),)),)
 

@@ -115,7 +115,7 @@ def _numpy_fmin(x: Any, y: Any) -> Any:
 @for_numpy(np.heaviside)
 def _numpy_heaviside(x1: Any, x2: Any) -> Any:
     steps, at_zero = as_operands(x1, x2)
-    return where(PUBLIC["equal"](steps, 0.0), at_zero, where(steps > 0.0, 1.0 + 0.0 * steps, 0.0 * steps))
+    return where(PUBLIC["equal"](steps, 0.0), at_zero, maximum(PUBLIC["sign"](steps), 0.0))
 
 
 @for_numpy(np.nan_to_num)

@@ -12,9 +12,13 @@ from typing import Any
 
 import numpy as np
 
+from graphjit.runtime.errors import InvalidArgumentError
+
+from ..dispatch import apply
 from ..families import BinaryFunction, UnaryFunction, binary, unary
-from ..op import Differentiability, Example
-from ..operand import PUBLIC, for_numpy
+from ..op import Example, Kind, Op, declare
+from ..operand import PUBLIC, as_operand, for_numpy, public, require_kind
+from ..tensortype import TensorType
 
 Array = np.ndarray[Any, Any]
 
@@ -194,13 +198,59 @@ ndtri = unary(
     [lambda g, y, x: g * (math.sqrt(2.0 * math.pi) * exp(0.5 * (y * y)))],
     doc="The number below which a standard normal variable falls with probability x.", domain=(0.1, 0.9),
 )  # fmt: skip
-trigamma = unary(
-    "trigamma", lambda x: _through_scipy("zeta")(np.asarray(2, x.dtype), x).astype(x.dtype, copy=False), None,
-    Differentiability.MISSING,
-    doc="The derivative of digamma.", domain=(0.5, 6.0),
-)  # fmt: skip
+
+
+def _polygamma_type(types: tuple[TensorType, ...], *, order: int) -> tuple[TensorType, ...]:
+    require_kind(types[0], "f")
+    return types
+
+
+def _polygamma_array(x: Array, *, order: int) -> Array:
+    from scipy import special
+
+    return np.asarray(special.polygamma(order, x), dtype=x.dtype)
+
+
+polygamma_op: Op = declare(
+    Op(
+        name="polygamma",
+        kind=Kind.ELEMENTWISE,
+        infer=_polygamma_type,
+        numpy=_polygamma_array,
+        gradient=[lambda g, y, x, *, order: g * apply(polygamma_op, x, order=order + 1)],
+        examples=(
+            Example(("f64[2,3] in (0.5, 6)",), {"order": 1}),
+            Example(("f64[] in (0.5, 6)",), {"order": 2}),
+            Example(("f64[0,3]",), {"order": 1}),
+        ),
+        doc="A derivative of digamma.",
+    )
+)
+
+
+@public()
+def polygamma(a: int, x: Any, name: str | None = None) -> Any:
+    """The derivative of order `a` of digamma; digamma itself for 0.
+
+    Args:
+      a: an integer of 0 or more, known when the function is traced.
+      x: floats.
+
+    Raises:
+      InvalidArgumentError: if the order is no such integer.
+
+    >>> import graphjit as gj
+    >>> print(gj.math.polygamma(1, [1.0]))
+    gj.Tensor([1.6449341], shape=(1,), dtype=float32)
+    """
+    if isinstance(a, bool) or not hasattr(a, "__index__") or a.__index__() < 0:
+        raise InvalidArgumentError(f"the order of polygamma must be an integer of 0 or more, not {a!r}")
+    order = a.__index__()
+    return apply(polygamma_op, as_operand(x), order=order) if order else digamma(x)
+
+
 digamma = unary(
-    "digamma", _through_scipy("digamma"), None, [lambda g, y, x: g * trigamma(x)],
+    "digamma", _through_scipy("digamma"), None, [lambda g, y, x: g * apply(polygamma_op, x, order=1)],
     doc="The derivative of lgamma.", domain=(0.5, 6.0),
 )  # fmt: skip
 lgamma = unary(
@@ -276,6 +326,7 @@ __all__ = [
     "log10",
     "logaddexp",
     "ndtri",
+    "polygamma",
     "rad2deg",
     "sigmoid",
     "sin",
