@@ -94,8 +94,8 @@ class Recording:
         return True
 
     def reach(self, sources: Iterable[Any]) -> set[int]:
-        """The keys of the sources and of all recorded values that depend on them through gradient rules."""
-        reached = {key_of(source) for source in sources}
+        """The keys of the watched sources and of all recorded values that depend on them through gradient rules."""
+        reached = {key_of(source) for source in sources if self.is_tracked(source)}
         for record in self.records:
             if _depends(record, reached):
                 reached.update(key_of(output) for output in record.outputs if is_differentiable(output.dtype))
@@ -161,7 +161,8 @@ def backward(
 ) -> Cotangents:
     """Walk the records in reverse from `seeds`, pairs of a value and its cotangent.
 
-    Where `sources` are named, only what leads to them is walked, and only their cotangents are kept.
+    Where `sources` are named, only what leads to them is walked, and only their cotangents are kept. What
+    is not watched gets none.
 
     Raises:
       GradientError: if the walk reaches an op that has no rule.

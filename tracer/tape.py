@@ -8,10 +8,12 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
 
+import numpy as np
+
 from graphjit.compiler.dispatch import add_recorder, current_interpreter, not_recording, remove_recorder
 from graphjit.compiler.gradient import Recording, backward, is_differentiable
 from graphjit.compiler.op import Op
-from graphjit.compiler.operand import PUBLIC, Operand, as_operand
+from graphjit.compiler.operand import PUBLIC, Operand, as_operand, is_operand_like
 from graphjit.compiler.tensortype import TensorShape
 from graphjit.compiler.writer import GraphWriter
 from graphjit.runtime.errors import DtypeError, FailedPreconditionError, InvalidArgumentError, ShapeError
@@ -387,12 +389,12 @@ def _sources(sources: Any) -> tuple[list[Any], Any]:
 
 
 def _seeds(target: Any, output_gradients: Any) -> list[tuple[Any, Any]]:
-    targets = flatten(target)[0]
+    targets, structure = flatten(target)
     for leaf in targets:
         require_watchable(leaf, "a target")
         if not is_differentiable(leaf.dtype):
             _warn_of_dtype("target", leaf)
-    given = _given_seeds(targets, output_gradients)
+    given = _given_seeds(targets, structure, output_gradients)
     return [
         (leaf, _ones_like(leaf) if seed is None else _checked_seed(leaf, seed))
         for leaf, seed in zip(targets, given, strict=True)
@@ -400,17 +402,23 @@ def _seeds(target: Any, output_gradients: Any) -> list[tuple[Any, Any]]:
     ]
 
 
-def _given_seeds(targets: Sequence[Any], output_gradients: Any) -> list[Any]:
+def _given_seeds(targets: Sequence[Any], structure: Any, output_gradients: Any) -> list[Any]:
+    """What was given for each target: numbers, which may be a nested list themselves, or None."""
     if output_gradients is None:
         return [None] * len(targets)
-    if len(targets) == 1 and not isinstance(output_gradients, list | tuple | dict):
-        return [output_gradients]
-    given = flatten(output_gradients)[0]
-    if len(given) == len(targets):
-        return list(given)
-    if len(targets) == 1:
-        return [output_gradients]
-    raise InvalidArgumentError(f"{len(given)} output gradients were given for {len(targets)} targets")
+    is_sequence = isinstance(output_gradients, list | tuple)
+    if len(targets) == 1 and is_sequence and len(output_gradients) == 1:
+        (only,) = output_gradients
+        return [only if np.ndim(only) or is_operand_like(only) else output_gradients]
+    if is_sequence and structure.num_nodes - 1 == len(targets) == len(output_gradients):
+        return list(output_gradients)
+    try:
+        given: list[Any] = structure.flatten_up_to(output_gradients)
+    except ValueError as error:
+        raise InvalidArgumentError(
+            f"the output gradients have another structure than the {len(targets)} targets: {error}"
+        ) from None
+    return given
 
 
 def _ones_like(target: Any) -> Any:
