@@ -17,6 +17,7 @@ from types import CodeType, FrameType
 from graphjit.runtime.errors import GraphjitError, observe_errors
 
 from .graph import Location
+from .operand import PUBLIC
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 _OWN_FOLDERS = tuple(
@@ -143,13 +144,20 @@ def note_where_user_is(error: GraphjitError) -> None:
     frame: FrameType | None = sys._getframe(1)
     called: list[str] = []
     while frame is not None and is_own_file(frame.f_code.co_filename):
-        if frame.f_code.co_filename.endswith(_FILES_OF_FUNCTIONS) or _OPS in frame.f_code.co_filename:
+        if _is_called_by_users(frame.f_code):
             called.append(frame.f_code.co_name)
         frame = frame.f_back
     if frame is None:
         return
     error.location = Described(location_of_frame(frame))
-    error.entry = next((name for name in reversed(called) if not name.startswith(("_", "<"))), "")
+    error.entry = called[-1].rstrip("_") if called else ""
+
+
+def _is_called_by_users(code: CodeType) -> bool:
+    """Whether it is the body of a public function: among the ops' files those in the table of public ones."""
+    if _OPS in code.co_filename:
+        return code.co_name in PUBLIC
+    return code.co_filename.endswith(_FILES_OF_FUNCTIONS) and not code.co_name.startswith(("_", "<"))
 
 
 # Where the functions that users call on tensors stand.

@@ -216,7 +216,7 @@ def from_front(index: Any, size: Any) -> Any:
     if known is not None and not (np.asarray(known) < 0).any():
         return wide
     whole = PUBLIC["cast"](as_operand(size), wide.type.dtype)
-    return PUBLIC["where"](wide < 0, wide + whole, wide)
+    return PUBLIC["where"]((wide < 0) & (wide >= -whole), wide + whole, wide)
 
 
 def _wider(index: Any) -> Any:
