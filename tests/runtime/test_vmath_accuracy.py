@@ -85,7 +85,7 @@ UNARY: dict[str, tuple[Callable[[Any], Any], dict[str, Interval], float, float]]
     "cos": (mp.cos, ALL, 1.5, 1.0),
     "tan": (mp.tan, ALL, 1.3, 1.3),
     "sinh": (mp.sinh, symmetric(EXP_RANGE), 1.3, 1.3),
-    "cosh": (mp.cosh, symmetric(EXP_RANGE), 1.6, 1.3),
+    "cosh": (mp.cosh, symmetric(EXP_RANGE), 1.8, 1.3),
     "tanh": (mp.tanh, both(-25.0, 25.0), 1.8, 1.8),
     "asin": (mp.asin, UNIT, 1.3, 1.3),
     "acos": (mp.acos, UNIT, 1.3, 1.3),
