@@ -86,11 +86,25 @@ def _bind_attributes(pattern: Call, equation: Equation, found: Bindings) -> Bind
     for name, wanted in pattern.attributes:
         if name not in equation.attributes:
             return None
-        value = equation.attributes[name]
-        expected = bound.setdefault(wanted.name, value) if isinstance(wanted, AttributeName) else wanted
-        if attribute_key(expected) != attribute_key(value):
+        if not _fits(wanted, equation.attributes[name], bound):
             return None
     return Bindings(found.values, found.constants, bound)
+
+
+def _fits(wanted: Any, value: Any, bound: dict[str, Any]) -> bool:
+    """Whether an attribute is what a pattern asks for; names in the pattern are bound on the way."""
+    if isinstance(wanted, tuple):
+        same = isinstance(value, tuple) and len(value) == len(wanted)
+        return same and all(_fits(one, other, bound) for one, other in zip(wanted, value, strict=True))
+    expected = bound.setdefault(wanted.name, value) if isinstance(wanted, AttributeName) else wanted
+    return attribute_key(expected) == attribute_key(value)
+
+
+def _filled(wanted: Any, bound: Mapping[str, Any]) -> Any:
+    """An attribute of a pattern with its names replaced by what they stand for."""
+    if isinstance(wanted, tuple):
+        return tuple(_filled(one, bound) for one in wanted)
+    return bound[wanted.name] if isinstance(wanted, AttributeName) else wanted
 
 
 def _all(
@@ -112,9 +126,6 @@ def write_pattern(pattern: Pattern, operands: Mapping[str, Operand], bindings: B
     if isinstance(pattern, Number):
         return current_interpreter().constant(np.array(pattern.value, dtype=dtype.numpy))
     given = [write_pattern(one, operands, bindings, dtype) for one in pattern.operands]
-    attributes = {
-        name: bindings.attributes[value.name] if isinstance(value, AttributeName) else value
-        for name, value in pattern.attributes
-    }
+    attributes = {name: _filled(value, bindings.attributes) for name, value in pattern.attributes}
     written: Operand = apply(find_op(pattern.op), *given, **attributes)
     return written

@@ -5,7 +5,8 @@ p, q        the same, where a boolean is meant
 C, D        an upper-case name stands for a constant array
 1, -0.0     a constant array all of whose elements have the bits of this number
 x * y, -x   operators stand for the ops of their meaning (add, multiply, negative ...)
-f(x, k=v)   the op f; a name or constant after k= stands for its attribute
+f(x, k=a)   the op f with these attributes and no others; the name after k= stands for any constant,
+            the same name for the same one, (a,) for a tuple of one
 """
 
 from __future__ import annotations
@@ -119,6 +120,8 @@ def _call(node: Any) -> Pattern:
 
 
 def _attribute(node: ast.expr) -> Any:
+    if isinstance(node, ast.Tuple):
+        return tuple(_attribute(one) for one in node.elts)
     return AttributeName(node.id) if isinstance(node, ast.Name) else ast.literal_eval(node)
 
 

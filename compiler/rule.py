@@ -32,7 +32,7 @@ class Rule:
     """`before` may be replaced by `after` (see `pattern` for the notation).
 
     `dtypes` are the NumPy kinds that x may have; `when` tells from the constants whether the rule
-    applies, `unless` from x that it does not, and `let` computes further constants.
+    applies, `unless` from a value that it does not, and `let` computes further constants.
     """
 
     before: str
@@ -40,7 +40,7 @@ class Rule:
     dtypes: str
     exactness: Exactness = Exactness.EXACT
     when: Callable[..., bool] | None = None
-    unless: Callable[[Value, Producers], bool] | None = None
+    unless: Mapping[str, Callable[[Value, Producers], bool]] = field(default_factory=dict)
     let: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
 
     @cached_property
@@ -90,7 +90,7 @@ def _accepted(one: Rule, bindings: Bindings, producers: Producers) -> Bindings |
     x = bindings.values.get("x")
     if x is not None and x.type.dtype.numpy.kind not in one.dtypes:
         return None
-    if x is not None and one.unless is not None and one.unless(x, producers):
+    if any(refuses(bindings.values[name], producers) for name, refuses in one.unless.items()):
         return None
     if one.when is not None and not one.when(**bindings.constants):
         return None

@@ -154,21 +154,44 @@ STABLE_RULES: tuple[Rule, ...] = (
     Rule(
         "log(reduce_sum(exp(x), axis=a, keepdims=k))",
         "reduce_logsumexp(x, axis=a, keepdims=k)",
-        "f", Exactness.STABLE, unless=is_shifted,
+        "f", Exactness.STABLE, unless={"x": is_shifted},
     ),
     Rule(
         "exp(x) / reduce_sum(exp(x), axis=a, keepdims=True)",
         "exp(x - reduce_max(x, axis=a, keepdims=True))"
         " / reduce_sum(exp(x - reduce_max(x, axis=a, keepdims=True)), axis=a, keepdims=True)",
-        "f", Exactness.STABLE, unless=is_shifted,
+        "f", Exactness.STABLE, unless={"x": is_shifted},
     ),
     Rule("log(1 + exp(x))", "softplus(x)", "f", Exactness.STABLE),
     Rule("log1p(exp(x))", "softplus(x)", "f", Exactness.STABLE),
     Rule("log(sigmoid(x))", "log_sigmoid(x)", "f", Exactness.STABLE),
     Rule("1 / (1 + exp(-x))", "sigmoid(x)", "f", Exactness.STABLE),
     Rule("1 - sigmoid(x)", "sigmoid(-x)", "f", Exactness.STABLE),
+    Rule("x / (1 + exp(-y))", "x * sigmoid(y)", "f", Exactness.STABLE),
     Rule("log(1 + x)", "log1p(x)", "f", Exactness.STABLE),
     Rule("log(1 - x)", "log1p(-x)", "f", Exactness.STABLE),
     Rule("exp(x) - 1", "expm1(x)", "f", Exactness.STABLE),
     Rule("1 - exp(x)", "-expm1(x)", "f", Exactness.STABLE),
+    # what gradients make of the expressions above, where an infinity would meet a zero
+    Rule("(x / (1 + exp(y))) * exp(y)", "x * sigmoid(y)", "f", Exactness.STABLE),
+    Rule("(-(x * sigmoid(y))) * exp(-y)", "-(x * sigmoid(-y))", "f", Exactness.STABLE),
+    Rule("(x / softmax(y, axis=a)) * softmax(y, axis=a)", "x", "f", Exactness.STABLE),
+    Rule(
+        "(x / softmax(y, axis=a) - z) * softmax(y, axis=a)",
+        "x - z * softmax(y, axis=a)",
+        "f", Exactness.STABLE,
+    ),
+    Rule(
+        "expand_dims(x / reduce_sum(exp(y), axis=(a,), keepdims=False), axis=a) * exp(y)",
+        "expand_dims("
+        "x / reduce_sum(exp(y - reduce_max(y, axis=(a,), keepdims=True)), axis=(a,), keepdims=False), axis=a"
+        ") * exp(y - reduce_max(y, axis=(a,), keepdims=True))",
+        "f", Exactness.STABLE, unless={"y": is_shifted},
+    ),
+    Rule(
+        "(x / reduce_sum(exp(y), axis=a, keepdims=True)) * exp(y)",
+        "(x / reduce_sum(exp(y - reduce_max(y, axis=a, keepdims=True)), axis=a, keepdims=True))"
+        " * exp(y - reduce_max(y, axis=a, keepdims=True))",
+        "f", Exactness.STABLE, unless={"y": is_shifted},
+    ),
 )  # fmt: skip

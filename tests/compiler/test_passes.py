@@ -396,8 +396,9 @@ def test_a_softmax_that_is_stable_already_is_left_alone() -> None:
         e = gj.exp(x - gj.stop_gradient(gj.reduce_max(x, axis=-1, keepdims=True)))
         return e / gj.reduce_sum(e, axis=-1, keepdims=True)
 
-    graph = cse(simplify(written(softmax, TensorType(float64, (3, 3)))))
-    assert stabilise(graph) is graph
+    for body in (softmax, gradient(softmax)):
+        graph = cse(simplify(written(body, TensorType(float64, (3, 3)))))
+        assert stabilise(graph) is graph
 
 
 @pytest.mark.parametrize(
@@ -418,6 +419,44 @@ def test_digits_are_kept(body: Callable[[Any], Any], x: list[float], wanted: lis
     """D7: results at least as accurate as the formula that was written."""
     (found,) = stabilised(body, np.array(x))
     np.testing.assert_allclose(found, wanted, rtol=1e-15, atol=0)
+
+
+def gradient(body: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """The gradient of the sum of what a body returns."""
+
+    def walk(x: Any) -> Any:
+        with gj.GradientTape() as tape:
+            tape.watch(x)
+            y = body(x)
+        return tape.gradient(y, x)
+
+    return walk
+
+
+def _sigmoid(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    return np.exp(-np.logaddexp(0, -x))
+
+
+def _softmax(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    e = np.exp(x - x.max(-1, keepdims=True))
+    return np.asarray(e / e.sum(-1, keepdims=True))
+
+
+@pytest.mark.parametrize(
+    ("body", "wanted"),
+    [
+        (lambda x: gj.log(1 + gj.exp(x)), _sigmoid),
+        (lambda x: 1 / (1 + gj.exp(-x)), lambda x: _sigmoid(x) * _sigmoid(-x)),
+        (lambda x: gj.log(gj.reduce_sum(gj.exp(x), axis=-1)), _softmax),
+        (lambda x: gj.log(gj.reduce_sum(gj.exp(x), axis=-1, keepdims=True)), _softmax),
+        (lambda x: gj.log(gj.nn.softmax(x)), lambda x: 1 - 3 * _softmax(x)),
+    ],
+    ids=["softplus", "sigmoid", "logsumexp", "logsumexp with keepdims", "log of softmax"],
+)
+def test_gradients_of_unstable_formulas_are_finite(body: Callable[[Any], Any], wanted: Callable[[Any], Any]) -> None:
+    """Decision 6 has gradients derived from what was written; decision 7 has no infinity meet a zero there."""
+    (found,) = stabilised(gradient(body), FAR)
+    np.testing.assert_allclose(found, wanted(FAR), rtol=1e-14, atol=1e-300)
 
 
 def test_powers_become_products() -> None:
