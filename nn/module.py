@@ -108,7 +108,7 @@ class Module:
           with_path: whether to give pairs of path and value.
         """
         wanted = predicate or (lambda value: True)
-        found = _walk(self, recursive, wanted, attribute_traversal_key, (), {id(self)}, set())
+        found = _walk(self, recursive, wanted, attribute_traversal_key, (), {id(self)})
         return found if with_path else (value for _, value in found)
 
     @classmethod
@@ -145,8 +145,7 @@ def _walk(
     wanted: Callable[[Any], bool],
     key: Callable[[str], Any] | None,
     path: Path,
-    entered: set[int],
-    given: set[int],
+    seen: set[int],
 ) -> Iterator[tuple[Path, Any]]:
     """Pairs of path and wanted value: the module's own, then those of its modules."""
     inner: list[tuple[Path, Module]] = []
@@ -154,16 +153,15 @@ def _walk(
         if name in module._ignored_attributes:
             continue
         for place, leaf in _leaves(vars(module)[name], (*path, name), set()):
-            if id(leaf) in given:
+            if id(leaf) in seen:
                 continue
-            given.add(id(leaf))
+            seen.add(id(leaf))
             if wanted(leaf):
                 yield place, leaf
-            if recursive and isinstance(leaf, Module) and id(leaf) not in entered:
-                entered.add(id(leaf))
+            if recursive and isinstance(leaf, Module):
                 inner.append((place, leaf))
     for place, one in inner:
-        yield from _walk(one, recursive, wanted, key, place, entered, given)
+        yield from _walk(one, recursive, wanted, key, place, seen)
 
 
 def _leaves(value: Any, path: Path, around: set[int]) -> Iterator[tuple[Path, Any]]:

@@ -1,6 +1,6 @@
 """What a tape needs to tell why there is no gradient: the ops that it did not record, and who read whom.
 
-A trail keeps no tensors alive. An outline is a whole recording without its tensors.
+A trail keeps no tensors alive (variables, yes). An outline is a whole recording without its tensors.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from graphjit.compiler.location import CodeLine, user_line
 from graphjit.compiler.op import Differentiability, Op
 from graphjit.compiler.writer import Symbol
 
-from .state import ASSIGNMENT
+from .state import ASSIGNMENT, State
 
 Token = int
 
@@ -77,6 +77,10 @@ class Trail:
         found = self.token(value, recording)
         if found is not None:
             return found
+        if isinstance(value, State):
+            # It may be watched later, and is to have one token all the time, so it stays alive.
+            self._behind[key_of(value)] = (lambda: value, key_of(value))
+            return key_of(value)
         self._count += 1
         # Negative, so that it is no key: keys are addresses.
         self._behind[key_of(value)] = (reference_to(value), -self._count)
