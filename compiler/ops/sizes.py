@@ -77,7 +77,7 @@ def _static_sizes(sizes: list[Any], shape: Any) -> tuple[int, ...] | Operand:
         if all(value is not None for value in values):
             return tuple(int(value) for value in values if value is not None)
         widest = int64 if any(one.type.dtype is int64 for one in operands) else int32
-        return PUBLIC["stack"]([PUBLIC["cast"](one, widest) for one in operands])  # type: ignore[no-any-return]
+        return PUBLIC["stack"]([PUBLIC["cast"](one, widest) for one in operands])  # type: ignore[no-any-return]  # an operand, as every public op gives
     if all(hasattr(size, "__index__") and not isinstance(size, bool) for size in sizes):
         return tuple(int(size) for size in sizes)
     raise ShapeError(f"a shape is a sequence of integers, not {shape!r}")
