@@ -1,25 +1,21 @@
-"""A traced function that is ready to run: for one signature, with its inputs bound and its results put together."""
+"""A trace that is ready to run: its inputs are bound, its results are put together, its variables are updated."""
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from graphjit.compiler.backends.reference import run_reference
-from graphjit.compiler.graph import Graph
-from graphjit.compiler.pipeline import Stage, optimize
-from graphjit.compiler.specialize import specialize
+from graphjit.compiler.dispatch import Scope
 from graphjit.compiler.tensortype import type_of_array
 
+from .differentiated import Differentiable
+from .program import Options, Program
 from .signature import Call
-from .state import State
+from .state import State, read
 from .tensor import Tensor
 from .tracing import (
+    Argument,
     ArgumentVariable,
     Captured,
     CapturedArray,
@@ -31,87 +27,7 @@ from .tracing import (
     rank_of,
 )
 
-if TYPE_CHECKING:
-    from graphjit.compiler.backends.jit import NativeRunner
-
 Array = np.ndarray[Any, Any]
-Run = Callable[[Sequence[Array]], list[Array]]
-
-
-@dataclass(frozen=True)
-class Options:
-    """How graphs are compiled.
-
-    Attributes:
-      backend: "jit" for native kernels, "numpy" for each op's NumPy meaning.
-      exact: whether to give up the freedoms that optimising takes.
-      check: "nan" to look for NaN and infinity after every op.
-    """
-
-    backend: str = "jit"
-    exact: bool = False
-    check: str | None = None
-
-
-@dataclass
-class Compiled:
-    """A graph for static shapes, compiled."""
-
-    run: Run
-    stages: list[Stage]
-    runner: NativeRunner | None
-    milliseconds: float
-
-
-def compile_graph(graph: Graph, options: Options) -> Compiled:
-    """Optimise a graph with static input shapes, and make it ready to run."""
-    begin = time.perf_counter()
-    if options.backend == "numpy":
-        return Compiled(lambda arrays: run_reference(graph, arrays), [], None, 0.0)
-    # Numba and SciPy are loaded by the first compilation, not by `import graphjit`.
-    from graphjit.compiler.backends import jit
-
-    stages = optimize(graph)
-    runner = jit.build(stages[-1].graph)
-    return Compiled(runner.run, stages, runner, (time.perf_counter() - begin) * 1e3)
-
-
-class Program:
-    """A graph whose inputs may have unknown sizes, compiled once for each combination of actual shapes."""
-
-    def __init__(self, graph: Graph, options: Options) -> None:
-        self.graph = graph
-        self.options = options
-        self._lock = threading.Lock()
-        self._by_shapes: dict[Hashable, Compiled] = {}
-        self._only: Compiled | None = None
-        self._static = all(value.type.is_static for value in graph.inputs)
-
-    def run(self, arrays: Sequence[Array]) -> list[Array]:
-        """The outputs for these inputs, whose types were checked."""
-        only = self._only
-        return (self.compiled(arrays) if only is None else only).run(arrays)
-
-    def compiled(self, arrays: Sequence[Array]) -> Compiled:
-        """The compiled graph for the shapes of these arrays."""
-        key = None if self._static else tuple(array.shape for array in arrays)
-        found = self._by_shapes.get(key)
-        if found is None:
-            with self._lock:
-                found = self._by_shapes.get(key) or self._compile(key, arrays)
-        return found
-
-    def _compile(self, key: Hashable, arrays: Sequence[Array]) -> Compiled:
-        found = compile_graph(specialize(self.graph, [type_of_array(array) for array in arrays]), self.options)
-        self._by_shapes[key] = found
-        if self._static:
-            self._only = found
-        return found
-
-    @property
-    def versions(self) -> list[Compiled]:
-        """What was compiled so far."""
-        return list(self._by_shapes.values())
 
 
 class Concrete:
@@ -130,6 +46,13 @@ class Concrete:
         self._others = by_rank[Rank.CONVERTED]
         self._updates = [traced.sources[index] for index in traced.updates]
         self._count = traced.results.count
+        self._options = options
+        self._differentiable: dict[Any, Differentiable] = {}
+
+    @property
+    def needs_call(self) -> bool:
+        """Whether the arrays among the arguments are not enough to run."""
+        return bool(self._others)
 
     def call(self, call: Call) -> Any:
         """Run for arguments that fit the signature."""
@@ -153,6 +76,31 @@ class Concrete:
             for variable, array in zip(self._updated(call), outputs[self._count :], strict=True):
                 variable.array = array
         return self.traced.results.put_together([Tensor(array) for array in outputs[: self._count]])
+
+    def run_recorded(self, call: Call, scope: Scope) -> Any:
+        """Run the graph as one record for whoever listens."""
+        operands = [self._operand(source, call) for source in self.traced.sources]
+        shapes = tuple(operand._array.shape for operand in operands)
+        graph = self._differentiable.get(shapes)
+        if graph is None:
+            types = [type_of_array(operand._array) for operand in operands]
+            made = Differentiable(self.traced.graph, types, self._count, self._options)
+            graph = self._differentiable.setdefault(shapes, made)
+        tensors, updates = graph.run(scope, operands)
+        self.hits += 1
+        for variable, array in zip(self._updated(call), updates, strict=True):
+            variable.array = array
+        return self.traced.results.put_together(tensors)
+
+    def _operand(self, source: Source, call: Call) -> Any:
+        """An input as a tensor, and as the one that recorders may know."""
+        if isinstance(source, Captured):
+            return source.tensor
+        if isinstance(source, CapturedVariable | ArgumentVariable):
+            return read(_variable_of(source, call))
+        if isinstance(source, Argument) and isinstance(call.leaves[source.position], Tensor):
+            return call.leaves[source.position]
+        return Tensor(_required(numbers_of(source, call)))
 
     def _updated(self, call: Call | None) -> list[State]:
         """The variables that the call assigns to."""

@@ -1,77 +1,525 @@
-"""`compile`: a Python function that is traced once for each signature and runs compiled from then on."""
+"""A compiled function: traced once for each signature, and run compiled from then on."""
 
 from __future__ import annotations
 
 import functools
+import sys
 import threading
 from collections.abc import Callable, Hashable
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from types import MethodType
 from typing import Any
+from weakref import ref
 
-from graphjit.compiler.dispatch import current_scope
-from graphjit.compiler.writer import GraphWriter
+import numpy as np
 
-from .concrete import Concrete, Options
+from graphjit.compiler.dispatch import current_scope, is_plain
+from graphjit.compiler.graph import Graph
+from graphjit.compiler.location import describe, user_location
+from graphjit.compiler.operand import as_operand
+from graphjit.compiler.tensortype import TensorType
+from graphjit.compiler.writer import GraphWriter, Symbol
+from graphjit.runtime.errors import FailedPreconditionError, TraceError
+
+from .cache import CacheInfo, Entry, TraceCache
+from .concrete import Concrete
+from .exploring import exploring
+from .generalizing import Generalizer
+from .guards import Guards, make_guards
+from .inspecting import dump_function, report_of
 from .modes import functions_run_eagerly
+from .pinned import ConcreteFunction, pretty
+from .program import Options
 from .results import take_results_apart
-from .signature import Call, Parameters
-from .tracing import trace
+from .retraces import FIRST, Cause, Retrace, Retraces, Warner, cause_of_arguments, cause_of_change
+from .signature import Call, Parameters, Slot, TensorSlot, value_key
+from .specs import InputSignature
+from .state import State
+from .structure import flatten, unflatten
+from .tensor import Tensor
+from .tracing import TracedFunction, trace
+
+_RECURSION_LIMIT = 30
+_running: ContextVar[tuple[tuple[int, Hashable], ...]] = ContextVar("graphjit_functions_in_traces", default=())
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What `compile` was told.
+
+    Attributes: see `compile`.
+    """
+
+    name: str | None = None
+    options: Options = field(default_factory=Options)
+    input_signature: Any = None
+    reduce_retracing: bool = False
+    static: tuple[str, ...] = ()
+    cache_size: int = 128
 
 
 class Function:
-    """A compiled function; made by `compile`."""
+    """A compiled function; made by `compile`.
 
-    def __init__(self, python_function: Callable[..., Any], options: Options, name: str | None = None) -> None:
-        self.python_function = python_function
+    Attributes:
+      python_function, __wrapped__: the Python function.
+      name: shown in messages and dumps.
+    """
+
+    __name__: str
+    __qualname__: str
+
+    def __init__(self, python_function: Callable[..., Any], settings: Settings, instance: Any = None) -> None:
         functools.update_wrapper(self, python_function, updated=())
-        self._name: str = name or getattr(python_function, "__name__", type(python_function).__name__)
-        self._options = options
-        self._parameters = Parameters(python_function)
+        self.python_function = python_function
+        self.settings = settings
+        self._instance: Callable[[], Any] | None = None if instance is None else ref(instance)
+        found = getattr(python_function, "__name__", None) or type(python_function).__name__
+        self.name: str = settings.name or str(found)
+        self._parameters = Parameters(python_function, self.name, is_method=instance is not None)
+        self._signature = self._make_signature()
         self._lock = threading.RLock()
-        self._entries: dict[Hashable, Concrete] = {}
+        self._cache = TraceCache(settings.cache_size)
+        self._fast: dict[Hashable, Entry] = {}
+        self._generalizer = Generalizer(settings.static)
+        self._retraces: list[Retrace] = []
+        self._warner = Warner(self.name)
+        self._last: Entry | None = None
+        self._bound = _Bound()
+
+    def _make_signature(self) -> InputSignature | None:
+        given = self.settings.input_signature
+        return None if given is None else InputSignature(given, self._parameters)
+
+    # --- calling ---
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run for these arguments; trace first if no trace fits."""
+        if not kwargs and is_plain() and not functions_run_eagerly():
+            key, arrays = _fast_key(args)
+            entry = self._fast.get(key)
+            if entry is not None and entry.guards.hold():
+                return entry.concrete.run(arrays, None)
+            return self._call(args, kwargs, key)
         if functions_run_eagerly():
             return self.eager(*args, **kwargs)
+        return self._call(args, kwargs, None)
+
+    def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any], fast_key: Hashable | None) -> Any:
         scope = current_scope()
         if isinstance(scope.interpreter, GraphWriter):
-            return self.python_function(*args, **kwargs)
-        call = self._parameters.take_apart(*self._parameters.bind(args, kwargs))
-        return self._concrete(call).call(call)
+            return self._inline(args, kwargs)
+        call = self._take_apart(args, kwargs)
+        entry = self._entry(call)
+        if fast_key is not None and not entry.concrete.needs_call and self._signature is None:
+            self._remember(fast_key, entry)
+        return _run(entry, call)
 
-    def _concrete(self, call: Call) -> Concrete:
-        key = call.key
-        found = self._entries.get(key)
-        if found is None:
-            with self._lock:
-                found = self._entries.get(key)
-                if found is None:
-                    traced = trace(self.python_function, call, self._name)
-                    found = self._entries[key] = Concrete(traced, self._options)
-        return found
+    def _remember(self, key: Hashable, entry: Entry) -> None:
+        """Let calls that look the same take the short way."""
+        if len(self._fast) >= 4 * self.settings.cache_size:
+            self._fast.clear()
+        self._fast[key] = entry
+
+    def _take_apart(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+        call = self._take_apart_plainly(args, kwargs)
+        return call if self._signature is not None else self._generalizer.generalized(call)
+
+    def _take_apart_plainly(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+        """The same with the values of all numbers."""
+        bound = self._parameters.bind(args, kwargs)
+        parts = self._parameters if self._signature is None else self._signature
+        return parts.take_apart(*bound)
+
+    def _inline(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """What the Python function does while another function is traced, with tensors for arrays."""
+        bound = self._parameters.bind(args, kwargs)
+        leaves, structure = flatten(bound)
+        with _running_in_trace(self, structure, leaves):
+            positional, keywords = unflatten(structure, [_traced_leaf(leaf) for leaf in leaves])
+            results, operands = take_results_apart(self._target()(*positional, **keywords), self.name)
+        return results.put_together(operands)
 
     def eager(self, *args: Any, **kwargs: Any) -> Any:
-        """Run the Python function itself, with tensors for arrays, as in compiled calls."""
-        results, tensors = take_results_apart(self.python_function(*args, **kwargs), self._name)
+        """Run the Python function itself, so that breakpoints and prints work; the results have the same types.
+
+        >>> import graphjit as gj
+        >>> @gj.compile
+        ... def double(x):
+        ...     return 2 * x
+        >>> print(double.eager(3))
+        gj.Tensor(6, shape=(), dtype=int32)
+        """
+        leaves, structure = flatten(self._parameters.bind(args, kwargs))
+        positional, keywords = unflatten(structure, [_eager_leaf(leaf) for leaf in leaves])
+        results, tensors = take_results_apart(self._target()(*positional, **keywords), self.name)
         return results.put_together(tensors)
 
+    def _target(self) -> Callable[..., Any]:
+        """What a trace calls."""
+        if self._instance is None:
+            return self.python_function
+        instance = self._instance()
+        if instance is None:
+            raise FailedPreconditionError(f"the object whose method {self.name!r} is does not exist any more")
+        return MethodType(self.python_function, instance)
 
-def compile(  # noqa: A001 -- the public name; Python's builtin is not used here
-    function: Callable[..., Any] | None = None, *, backend: str = "jit", name: str | None = None
-) -> Any:
-    """Trace a function once for each signature of its arguments, and run it compiled from then on.
+    # --- tracing ---
 
-    >>> import graphjit as gj
-    >>> @gj.compile
-    ... def double(x):
-    ...     return x + x
-    >>> print(double(gj.constant(2.0)))
-    gj.Tensor(4.0, shape=(), dtype=float32)
-    """
-    if function is None:
-        return functools.partial(compile, backend=backend, name=name)
-    return Function(function, Options(backend), name)
+    def _entry(self, call: Call) -> Entry:
+        """The trace that serves a call; made now if there is none."""
+        entry = self._cache.find(call)
+        if entry is None:
+            with self._lock:
+                entry = self._cache.find(call) or self._cache.find_wider(call)
+                if entry is None:
+                    entry = self._traced_entry(call)
+        self._cache.touch(entry)
+        self._last = entry
+        return entry
+
+    def _traced_entry(self, call: Call) -> Entry:
+        call = self._generalizer.withdrawn(call)
+        cause = self._cause(call)
+        slots = self._wider_slots(call)
+        traced, guards = self._trace(call, slots)
+        entry = self._keep(call, slots, traced, guards, cause)
+        wider = self._generalizer.try_wider(call, traced, self._trace)
+        if wider is not None:
+            entry = self._keep(wider.call, wider.slots, wider.traced, wider.guards, wider.cause)
+        return entry
+
+    def _keep(self, call: Call, slots: tuple[Slot, ...], traced: TracedFunction, guards: Guards, cause: Cause) -> Entry:
+        concrete = Concrete(traced, self.settings.options)
+        entry = Entry(call, slots, concrete, guards)
+        self._cache.add(entry, (call.structure, slots))
+        if slots != call.slots:
+            self._cache.enter(entry, call.key)
+        self._cache.misses += 1
+        self._note(cause, traced)
+        return entry
+
+    def _trace(self, call: Call, slots: tuple[Slot, ...]) -> tuple[TracedFunction, Guards]:
+        """Trace for a call, with the slots that the trace is to serve."""
+        target = self._target()
+        objects = [leaf for leaf in call.leaves if not isinstance(leaf, Tensor | State | np.ndarray)]
+        with _running_in_trace(self, call.structure, call.leaves), exploring(target, *objects) as explorer:
+            try:
+                traced = trace(target, call, self.name, slots, may_create=not self._retraces)
+            except Exception as error:
+                error.add_note(f"while tracing {self.name!r}, called at {describe(user_location())}")
+                raise
+        return traced, make_guards(explorer.places.values(), traced)
+
+    def _wider_slots(self, call: Call) -> tuple[Slot, ...]:
+        """The slots to trace for: with unknown sizes where asked for."""
+        if self._signature is not None:
+            return call.slots
+        if not self.settings.reduce_retracing:
+            return call.slots
+        like = next((one for one in reversed(list(self._cache)) if _differs_in_sizes(one, call)), None)
+        return call.slots if like is None else tuple(map(_joined_slot, like.slots, call.slots))
+
+    def _cause(self, call: Call) -> Cause:
+        """Why a call needs a new trace."""
+        entries = list(self._cache)
+        if not entries:
+            return FIRST if not self._retraces else Cause("the traces", "dropped", "needed again", "", "cache")
+        same = [one for one in entries if one.structure == call.structure and one.slots == call.slots]
+        for entry in reversed(same):
+            change = entry.guards.first_change()
+            if change is not None:
+                return cause_of_change(change)
+        nearest = min(reversed(entries), key=lambda one: _distance(one, call))
+        return cause_of_arguments(call, nearest.structure, nearest.slots)
+
+    def _note(self, cause: Cause, traced: TracedFunction) -> None:
+        record = Retrace(
+            len(self._retraces) + 1,
+            user_location(),
+            cause.argument,
+            cause.old,
+            cause.new,
+            traced.milliseconds,
+            cause.advice,
+        )
+        self._retraces.append(record)
+        self._warner.note(cause, record)
+
+    # --- methods ---
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        """A method: each instance has traces of its own, which die with it."""
+        if instance is None:
+            return self
+        return self._bound.method(self, instance)
+
+    # --- looking ---
+
+    def get_concrete_function(self, *args: Any, **kwargs: Any) -> ConcreteFunction:
+        """The trace for these arguments, made without running it.
+
+        Args: values, or `TensorSpec`s for tensors, whose shapes may hold None.
+
+        >>> import graphjit as gj
+        >>> @gj.compile
+        ... def double(x):
+        ...     return 2.0 * x
+        >>> concrete = double.get_concrete_function(gj.TensorSpec([None], gj.float32))
+        >>> print(concrete(gj.constant([1.0, 2.0])))
+        gj.Tensor([2. 4.], shape=(2,), dtype=float32)
+        """
+        if self._signature is not None and not args and not kwargs:
+            call = self._signature.call_of_specs()
+        else:
+            call = self._take_apart_plainly(args, kwargs)
+        return ConcreteFunction(self.name, self._entry(call), call, self._take_apart_plainly, _run)
+
+    @property
+    def trace_count(self) -> int:
+        """How many traces were made."""
+        return len(self._retraces)
+
+    def experimental_get_tracing_count(self) -> int:
+        """How many traces were made."""
+        return len(self._retraces)
+
+    def retraces(self) -> Retraces:
+        """A record for each trace: where it was called, what differed, how long it took, what to change."""
+        return Retraces(self._retraces)
+
+    def cache_info(self) -> CacheInfo:
+        """Hits, misses, the most traces that are kept, and how many are."""
+        return self._cache.info()
+
+    def clear(self) -> None:
+        """Let go of all traces; the next call traces anew."""
+        with self._lock:
+            self._fast.clear()
+            self._cache.clear()
+            self._generalizer.clear()
+            self._last = None
+
+    def pretty_printed_concrete_signatures(self, verbose: bool = True) -> str:
+        """The traces in words: inputs, outputs, captures, times and hits."""
+        return pretty(self.name, list(self._cache), verbose)
+
+    def report(self) -> Any:
+        """What became of the latest trace: kernels, what was fused and why two ops were not, NumPy steps.
+
+        Raises:
+          FailedPreconditionError: if the function was not called yet.
+        """
+        return report_of(self._latest())
+
+    def dump(self, stage: str = "optimized", format: str = "text") -> str:  # noqa: A002 -- the word that users know
+        """A stage of the latest trace as text: see `inspecting.dump_function`.
+
+        Raises:
+          FailedPreconditionError: if the function was not called yet.
+          NotFoundError: if there is no such stage or format; the message lists them.
+        """
+        return dump_function(self.python_function, self._latest(), stage, format)
+
+    def _latest(self) -> Concrete:
+        if self._last is None:
+            raise FailedPreconditionError(f"{self.name!r} was not called yet, so there is nothing to show")
+        return self._last.concrete
+
+    @property
+    def graph(self) -> Graph:
+        """The graph of the latest trace, as traced."""
+        return self._latest().traced.graph
+
+    # --- copies ---
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Function:
+        return Function(self.python_function, self.settings)
+
+    def __copy__(self) -> Function:
+        return Function(self.python_function, self.settings)
+
+    def __reduce__(self) -> Any:
+        if _is_found_by_name(self) and not _is_pickled_by_value(self):
+            return self.__qualname__
+        return Function, (self.python_function, self.settings)
+
+    def __repr__(self) -> str:
+        count = self.trace_count
+        return f"<gj.Function {self.name}{self._parameters.signature or ''}: {count} trace{'' if count == 1 else 's'}>"
 
 
-function = compile
+def _run(entry: Entry, call: Call) -> Any:
+    """Run a trace for a call that fits it."""
+    scope = current_scope()
+    return entry.concrete.run_recorded(call, scope) if scope.recorders else entry.concrete.call(call)
 
-__all__ = ["Function", "compile", "function"]
+
+def _fast_key(args: tuple[Any, ...]) -> tuple[Hashable | None, list[Any]]:
+    """What tells simple positional arguments apart, and the arrays among them; None where they are not simple."""
+    parts: list[Any] = []
+    arrays: list[Any] = []
+    for arg in args:
+        cls = type(arg)
+        if cls is Tensor:
+            array = arg._array
+        elif cls is np.ndarray and arg.dtype.isnative:
+            array = arg
+        elif cls is int or cls is bool or cls is str or arg is None:
+            parts.append(cls)
+            parts.append(arg)
+            continue
+        elif cls is float:
+            parts.append(cls)
+            parts.append(arg.hex())
+            continue
+        else:
+            return None, arrays
+        arrays.append(array)
+        parts.append(array.dtype)
+        parts.append(array.shape)
+    return tuple(parts), arrays
+
+
+def _traced_leaf(leaf: Any) -> Any:
+    return as_operand(leaf) if isinstance(leaf, np.ndarray | np.generic) else leaf
+
+
+_eager_leaf = _traced_leaf
+
+
+class _running_in_trace:  # noqa: N801 -- used like a function, in a with statement
+    """Notices a function that calls itself without end."""
+
+    def __init__(self, function: Function, structure: Any, leaves: list[Any]) -> None:
+        self._function = function
+        self._structure = structure
+        self._leaves = leaves
+
+    def __enter__(self) -> None:
+        before = _running.get()
+        me = id(self._function)
+        depth = sum(1 for function, _ in before if function == me)
+        key: Hashable = None
+        if depth >= _RECURSION_LIMIT:
+            key = (self._structure, tuple(_leaf_key(leaf) for leaf in self._leaves))
+            if sum(1 for entry in before if entry == (me, key)) >= _RECURSION_LIMIT:
+                raise TraceError(
+                    f"{self._function.name!r} calls itself without end, at {describe(user_location())}: whether it "
+                    "stops depends on a traced value. Let it depend on a Python number, or use gj.while_loop"
+                )
+        self._token = _running.set((*before, (me, key)))
+
+    def __exit__(self, *error: Any) -> None:
+        _running.reset(self._token)
+
+
+def _leaf_key(leaf: Any) -> Hashable:
+    return leaf.type if isinstance(leaf, Symbol) else value_key(leaf) or id(leaf)
+
+
+def _differs_in_sizes(entry: Entry, call: Call) -> bool:
+    """Whether a trace is for arguments that differ from the call's in sizes only."""
+    return entry.structure == call.structure and all(
+        old == new or _joined_slot(old, new) is not new for old, new in zip(entry.slots, call.slots, strict=True)
+    )
+
+
+def _joined_slot(old: Slot, new: Slot) -> Slot:
+    """A slot for both, where they are tensors of one dtype and rank; else the new one."""
+    if not isinstance(old, TensorSlot) or not isinstance(new, TensorSlot) or old == new:
+        return new
+    if old.type.dtype is not new.type.dtype or old.type.rank != new.type.rank:
+        return new
+    sizes = tuple(a if a == b else None for a, b in zip(old.type.shape, new.type.shape, strict=True))
+    return TensorSlot(TensorType(new.type.dtype, sizes))
+
+
+def _distance(entry: Entry, call: Call) -> int:
+    """How many arguments differ; structures that differ are farthest."""
+    if entry.structure != call.structure:
+        return 10**6
+    return sum(old != new for old, new in zip(entry.slots, call.slots, strict=True))
+
+
+class _Method:
+    """A compiled function bound to an object; the traces are kept with the function, and die with the object."""
+
+    __slots__ = ("__self__", "__weakref__", "_function")
+
+    def __init__(self, function: Function, instance: Any) -> None:
+        self._function = function
+        self.__self__ = instance
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._function(*args, **kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._function, name)
+
+    def __reduce__(self) -> Any:
+        return getattr, (self.__self__, self._function.__name__)
+
+    def __repr__(self) -> str:
+        return f"<bound {self._function!r} of {type(self.__self__).__qualname__}>"
+
+
+class _Bound:
+    """The methods of one function: for each instance a function with traces of its own, held weakly."""
+
+    def __init__(self) -> None:
+        self._functions: dict[int, tuple[ref[Any], Function]] = {}
+        self._methods: dict[int, ref[_Method]] = {}
+
+    def method(self, function: Function, instance: Any) -> Any:
+        """The function as a method of an instance: the same one while somebody holds it."""
+        key = id(instance)
+        held = self._methods.get(key)
+        method = None if held is None else held()
+        if method is None or method.__self__ is not instance:
+            own = self._function(function, instance)
+            if own is None:
+                return functools.partial(function, instance)
+            method = _Method(own, instance)
+            self._methods[key] = ref(method)
+        return method
+
+    def _function(self, function: Function, instance: Any) -> Function | None:
+        key = id(instance)
+        found = self._functions.get(key)
+        if found is not None and found[0]() is instance:
+            return found[1]
+        try:
+            reference = ref(instance, lambda _: self._drop(key))
+        except TypeError:
+            return None  # an object that allows no weak references is an argument like any other
+        own = Function(function.python_function, function.settings, instance)
+        self._functions[key] = (reference, own)
+        return own
+
+    def _drop(self, key: int) -> None:
+        self._functions.pop(key, None)
+        self._methods.pop(key, None)
+
+
+def _is_found_by_name(function: Function) -> bool:
+    found: Any = sys.modules.get(function.__module__)
+    for part in function.__qualname__.split("."):
+        found = getattr(found, part, None)
+    return found is function
+
+
+def _is_pickled_by_value(function: Function) -> bool:
+    """Whether cloudpickle is at work on a function that another process cannot import."""
+    if function.__module__ != "__main__":
+        return False
+    frame = sys._getframe(1)
+    while frame is not None:
+        if "cloudpickle" in frame.f_globals.get("__name__", ""):
+            return True
+        frame = frame.f_back  # type: ignore[assignment]  # None ends the loop
+    return False
+
+
+__all__ = ["Function"]

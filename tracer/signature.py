@@ -11,7 +11,7 @@ import enum
 import inspect
 import struct
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import GeneratorType
 from typing import Any
 from weakref import ref
@@ -87,16 +87,10 @@ class ValueSlot:
     """A Python value that the trace depends on."""
 
     key: Hashable
-    shown: str
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, ValueSlot) and self.key == other.key
-
-    def __hash__(self) -> int:
-        return hash(self.key)
+    value: Any = field(compare=False)
 
     def __str__(self) -> str:
-        return self.shown
+        return described(self.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +108,7 @@ class ObjectSlot:
     """An object that is known by its identity."""
 
     identity: Identity
-    shown: str
+    shown: str = field(compare=False)
 
     def __str__(self) -> str:
         return self.shown
@@ -129,6 +123,25 @@ def shortened(value: Any, limit: int = 60) -> str:
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
+def described(value: Any) -> str:
+    """A value in few words, without running the user's code.
+
+    >>> described(0.1), described([1, 2]), described(np.zeros((2, 3)))
+    ('0.1', 'a list of 2', 'an array float64[2, 3]')
+    """
+    if type(value) in _SHOWN:
+        return shortened(value)
+    if isinstance(value, np.ndarray):
+        return f"an array {value.dtype}{list(value.shape)}"
+    if isinstance(value, list | tuple | dict | set | frozenset):
+        return f"a {type(value).__name__} of {len(value)}"
+    name = getattr(value, "__qualname__", None)
+    return f"{name!s}" if isinstance(name, str) else f"a {type(value).__qualname__} at {id(value):#x}"
+
+
+_SHOWN: frozenset[type] = frozenset(
+    {int, float, complex, bool, str, bytes, type(None), type(...), range, slice, DType, TensorShape, TensorSpec}
+)
 _BY_VALUE: frozenset[type] = frozenset(
     {int, bool, str, bytes, type(None), type(...), range, DType, TensorShape, TensorSpec}
 )
@@ -185,14 +198,14 @@ class Names:
         known = position < len(self._parameters)
         return self._parameters[position] if known else f"args[{position - len(self._parameters)}]"
 
+    def parameter_of(self, position: int) -> str:
+        """The name of the parameter that a leaf belongs to."""
+        accessor = self._structure.accessors()[position]
+        return str(accessor[1].entry) if accessor[0].entry else self.parameter(accessor[1].entry)
+
     def _name(self, accessor: Any) -> str:
-        group, entry = accessor[0].entry, accessor[1].entry
-        if group == 1:
-            first = str(entry)
-        elif entry < len(self._parameters):
-            first = self._parameters[entry]
-        else:
-            first = f"args[{entry - len(self._parameters)}]"
+        entry = accessor[1].entry
+        first = str(entry) if accessor[0].entry else self.parameter(entry)
         return str(accessor[2:].codify(first)) if len(accessor) > 2 else first
 
 
@@ -217,13 +230,9 @@ class Call:
 class Parameters:
     """The parameters of a Python function: how positional and keyword arguments and defaults come together."""
 
-    def __init__(self, function: Callable[..., Any], bound: int = 0) -> None:
-        try:
-            signature: inspect.Signature | None = inspect.signature(function)
-        except (TypeError, ValueError):
-            signature = None
-        self.function_name = getattr(function, "__name__", type(function).__name__)
-        self.signature = signature and _without_first(signature, bound)
+    def __init__(self, function: Callable[..., Any], function_name: str, is_method: bool = False) -> None:
+        self.function_name = function_name
+        self.signature = _signature_of(function, is_method)
         self.names = self._positional_names()
         self._plain_count = self._count_without_defaults()
 
@@ -238,7 +247,14 @@ class Parameters:
             return -1
         parameters = self.signature.parameters.values()
         others = {inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_POSITIONAL}
+        # With **kwargs alone, positional arguments are complete.
         return -1 if any(one.kind in others for one in parameters) else len(self.names)
+
+    @property
+    def takes_any(self) -> bool:
+        """Whether there is a parameter for any number of positional arguments."""
+        parameters = self.signature.parameters.values() if self.signature else ()
+        return any(one.kind is inspect.Parameter.VAR_POSITIONAL for one in parameters)
 
     def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The arguments with defaults filled in, positional where they can be.
@@ -276,6 +292,8 @@ class Parameters:
             elif isinstance(leaf, State):
                 alias = variables.setdefault(id(leaf), position)
                 slots.append(VariableSlot(leaf.type, leaf.trainable, alias))
+            elif isinstance(leaf, TensorSpec):
+                slots.append(TensorSlot(_type_of_spec(leaf, names[position])))
             else:
                 slots.append(slot_of_object(leaf, names, position))
         return Call(structure, names, leaves, tuple(slots), arrays)
@@ -285,8 +303,19 @@ class Parameters:
         return f"argument {names[position]!r} of {self.function_name!r}"
 
 
-def _without_first(signature: inspect.Signature, count: int) -> inspect.Signature:
-    return signature.replace(parameters=list(signature.parameters.values())[count:])
+def _signature_of(function: Callable[..., Any], is_method: bool) -> inspect.Signature | None:
+    """The function's signature, without `self` for a method; None for what has none."""
+    try:
+        found = inspect.signature(function)
+    except (TypeError, ValueError):
+        return None
+    return found.replace(parameters=list(found.parameters.values())[1:]) if is_method else found
+
+
+def _type_of_spec(spec: TensorSpec, name: str) -> TensorType:
+    if spec.shape.rank is None:
+        raise SignatureError(f"the rank of the TensorSpec for {name!r} is unknown; call the function with a tensor")
+    return TensorType(spec.dtype, tuple(spec.shape))
 
 
 def array_of(leaf: Any, names: Names, position: int) -> Array | None:
@@ -332,9 +361,9 @@ def slot_of_object(leaf: Any, names: Names, position: int) -> Slot:
         raise leaked(leaf)
     key = value_key(leaf)
     if key is not None:
-        return ValueSlot(key, shortened(leaf))
+        return ValueSlot(key, leaf)
     _require_lasting(leaf, names, position)
-    return ObjectSlot(Identity(leaf), shortened(leaf))
+    return ObjectSlot(Identity(leaf), described(leaf))
 
 
 def _require_lasting(leaf: Any, names: Names, position: int) -> None:

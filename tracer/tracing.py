@@ -8,9 +8,10 @@ carried by whoever runs it.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import partial
 from typing import Any
 from weakref import ref
 
@@ -21,15 +22,16 @@ from graphjit.compiler.dispatch import interpreting
 from graphjit.compiler.graph import Equation, Graph, Literal, Value
 from graphjit.compiler.location import describe, user_location
 from graphjit.compiler.op import find_op
-from graphjit.compiler.operand import PUBLIC, Operand
+from graphjit.compiler.operand import PUBLIC, Operand, as_array
 from graphjit.compiler.ops.reading import read_variable_op
 from graphjit.compiler.tensortype import DType, TensorType, as_dtype
 from graphjit.compiler.writer import GraphWriter, Symbol
 from graphjit.runtime.errors import InvalidArgumentError, TraceError
 
+from .adapting import adapting
 from .adoption import Adoption, same_elements
 from .results import Results, take_results_apart
-from .signature import Call, Slot, TensorSlot
+from .signature import Call, NumberSlot, Slot, TensorSlot
 from .state import State, StateInterpreter
 from .structure import flatten, unflatten
 
@@ -83,6 +85,21 @@ Source = Argument | Number | Captured | CapturedArray | CapturedVariable | Argum
 VariableSource = CapturedVariable | ArgumentVariable
 
 
+def source_key(source: Source) -> tuple[Hashable, ...]:
+    """Equal for inputs that come from the same place."""
+    match source:
+        case Captured(tensor):
+            return Captured, id(tensor)
+        case CapturedArray(array):
+            facts = array.__array_interface__
+            return CapturedArray, facts["data"][0], array.shape, array.strides, facts["typestr"]
+        case CapturedVariable(variable):
+            return CapturedVariable, id(variable)
+        case Number(position, dtype):
+            return Number, position, dtype
+    return type(source).__name__, source.position
+
+
 @dataclass(frozen=True)
 class TracedFunction:
     """What a trace found out.
@@ -132,6 +149,7 @@ class Trace(GraphWriter, StateInterpreter):
         self._captured: dict[int, Symbol] = {}
         self._adopted: list[Adoption] = []
         self._variables: dict[int, _Traced] = {}
+        self._numbers: dict[tuple[int, DType], Symbol] = {}
         self._alias: dict[int, int] = {
             id(leaf): position for position, leaf in reversed(list(enumerate(call.leaves))) if isinstance(leaf, State)
         }
@@ -142,6 +160,26 @@ class Trace(GraphWriter, StateInterpreter):
         """A new input of the graph, and where its numbers come from."""
         self.sources.append(source)
         return self.input(type, name)
+
+    def stand_in(self, position: int, slot: Slot, leaf: Any) -> Any:
+        """What the function gets for an argument."""
+        match slot:
+            case TensorSlot(type):
+                return self.input_from(Argument(position), type, self.call.names[position])
+            case NumberSlot():
+                return adapting(leaf, position, partial(self._number, position))
+        return leaf
+
+    def _number(self, position: int, dtype: DType) -> Symbol:
+        """The input that is a number of any value, as a dtype."""
+        found = self._numbers.get((position, dtype))
+        if found is None:
+            # Whether the kind of number fits the dtype does not depend on its value.
+            as_array(self.call.leaves[position], dtype, f"argument {self.call.names[position]!r}")
+            source = Number(position, dtype)
+            found = self.input_from(source, TensorType(dtype, ()), self.call.names[position])
+            self._numbers[position, dtype] = found
+        return found
 
     def lift_concrete(self, operand: Operand) -> Symbol:
         found = self._captured.get(id(operand))
@@ -207,10 +245,10 @@ class Trace(GraphWriter, StateInterpreter):
         read = {target}.union(*(equation.operands for equation in equations))
         inputs = tuple(one for one in self.inputs if one in read)
         graph = Graph(self.name, inputs, equations, (target,))
-        (array,) = run_reference(graph, [self._numbers(one) for one in inputs])
+        (array,) = run_reference(graph, [self._held_by(one) for one in inputs])
         return array
 
-    def _numbers(self, value: Value) -> Array:
+    def _held_by(self, value: Value) -> Array:
         """What an input holds in the call that made this trace necessary."""
         array = numbers_of(self.sources[self.inputs.index(value)], self.call)
         if array is None:
@@ -329,7 +367,7 @@ def numbers_of(source: Source, call: Call) -> Array | None:
         case Argument(position):
             return call.arrays[position]
         case Number(position, dtype):
-            return np.array(call.leaves[position], dtype.numpy)
+            return as_array(call.leaves[position], dtype, f"argument {call.names[position]!r}")
         case Captured(tensor):
             return tensor._array  # type: ignore[no-any-return]  # tensors hold arrays
         case CapturedArray(array):
@@ -344,8 +382,7 @@ def trace(
     function: Callable[..., Any],
     call: Call,
     name: str,
-    *,
-    types: Mapping[int, TensorType] | None = None,
+    slots: Sequence[Slot] | None = None,
     may_create: bool = True,
 ) -> TracedFunction:
     """The graph of `function` for these arguments.
@@ -354,7 +391,7 @@ def trace(
       function: what is called, once.
       call: the arguments, taken apart.
       name: of the graph.
-      types: for positions among the leaves the type to trace for, where it is wider than the argument's own.
+      slots: what to trace for, where it is wider than the arguments themselves.
       may_create: whether variables may be created.
 
     Raises:
@@ -365,24 +402,15 @@ def trace(
     begin = time.perf_counter()
     writer = Trace(name, call, may_create)
     with interpreting(writer):
-        results, outputs = _run(function, writer, types or {})
+        results, outputs = _run(function, writer, call.slots if slots is None else slots)
     return writer.finished(results, outputs, (time.perf_counter() - begin) * 1e3)
 
 
-def _stand_in(writer: Trace, position: int, slot: Slot, leaf: Any, types: Mapping[int, TensorType]) -> Any:
-    """What the function gets for a leaf."""
-    match slot:
-        case TensorSlot(type):
-            wanted = types.get(position, type)
-            return writer.input_from(Argument(position), wanted, writer.call.names[position])
-    return leaf
-
-
-def _run(function: Callable[..., Any], writer: Trace, types: Mapping[int, TensorType]) -> tuple[Results, list[Operand]]:
+def _run(function: Callable[..., Any], writer: Trace, slots: Sequence[Slot]) -> tuple[Results, list[Operand]]:
     call = writer.call
     leaves = [
-        _stand_in(writer, position, slot, leaf, types)
-        for position, (slot, leaf) in enumerate(zip(call.slots, call.leaves, strict=True))
+        writer.stand_in(position, slot, leaf)
+        for position, (slot, leaf) in enumerate(zip(slots, call.leaves, strict=True))
     ]
     arguments = unflatten(call.structure, leaves)
     args, kwargs = arguments

@@ -93,13 +93,17 @@ from graphjit.compiler.tensortype import (
     uint64,
 )
 from graphjit.nn.module import Module
+from graphjit.tracer.compiling import compile, function
 from graphjit.tracer.custom_gradient import custom_gradient, grad_pass_through, recompute_grad
 from graphjit.tracer.eager import EagerInterpreter as _EagerInterpreter
 from graphjit.tracer.explain_gradient import GradientExplanation, explain_gradient
+from graphjit.tracer.exploring import UnrepeatedWarning
 from graphjit.tracer.forward import ForwardAccumulator
-from graphjit.tracer.function import Function, compile, function
+from graphjit.tracer.function import Function
 from graphjit.tracer.modes import eager_mode, functions_run_eagerly, run_functions_eagerly
 from graphjit.tracer.namescope import name_scope
+from graphjit.tracer.pinned import ConcreteFunction
+from graphjit.tracer.retraces import RetraceWarning
 from graphjit.tracer.structure import register_structure
 from graphjit.tracer.tape import GradientTape
 from graphjit.tracer.tensor import Tensor, constant, convert_to_tensor, from_dlpack, is_tensor

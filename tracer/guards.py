@@ -1,0 +1,112 @@
+"""Checking, before a trace is used again, that what it found outside of its arguments is still there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .adoption import owner_of
+from .expectations import Expectation, SameElements, SameObject, SameValue, expectation_of
+from .places import MISSING, AttributePlace, CellPlace, FieldsPlace, FixedPlace, NamePlace, Place
+from .signature import described
+from .state import State
+from .tracing import CapturedArray, TracedFunction
+
+Array = np.ndarray[Any, Any]
+
+
+class Change(NamedTuple):
+    """Something that is not what a trace found."""
+
+    what: str
+    old: str
+    new: str
+
+
+class Guards:
+    """What a trace depends on beside its arguments.
+
+    >>> limits = {"low": 1}
+    >>> guards = Guards([(NamePlace(limits, "low", "the global 'low'"), SameValue(1, (int, 1)))])
+    >>> guards.first_change() is None
+    True
+    >>> limits["low"] = 2
+    >>> guards.first_change()
+    Change(what="the global 'low'", old='1', new='2')
+    """
+
+    def __init__(self, pairs: Iterable[tuple[Place, Expectation]]) -> None:
+        self.pairs = tuple(pairs)
+        # Most guards are globals that hold one object: those are compared without calls.
+        self._names = tuple(
+            (place.namespace, place.name, _lasting_target(expectation))
+            for place, expectation in self.pairs
+            if isinstance(place, NamePlace) and _is_plain(place, expectation)
+        )
+        self._others = tuple(
+            (place.read, expectation.matches) for place, expectation in self.pairs if not _is_plain(place, expectation)
+        )
+
+    def hold(self) -> bool:
+        """Whether everything is as the trace found it."""
+        for namespace, name, value in self._names:
+            if namespace.get(name, MISSING) is not value:
+                return self.first_change() is None
+        for read, matches in self._others:  # noqa: SIM110 -- all() with a generator costs more than the checks
+            if not matches(read()):
+                return False
+        return True
+
+    def first_change(self) -> Change | None:
+        """The first thing that is not as the trace found it."""
+        for place, expectation in self.pairs:
+            value = place.read()
+            if not expectation.matches(value):
+                return Change(str(place), str(expectation), described(value))
+        return None
+
+    def variables(self) -> list[State]:
+        """The variables among what is expected."""
+        return [one for _, expectation in self.pairs for one in expectation.variables()]
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+
+def _is_plain(place: Place, expectation: Expectation) -> bool:
+    return type(place) is NamePlace and _lasting_target(expectation) is not None
+
+
+def _lasting_target(expectation: Expectation) -> Any:
+    """The object that is expected, where the expectation keeps it; None elsewhere."""
+    if isinstance(expectation, SameValue):
+        return expectation.value
+    if isinstance(expectation, SameObject):
+        return expectation.kept
+    return None
+
+
+def make_guards(places: Iterable[Place], traced: TracedFunction) -> Guards:
+    """The guards of a trace that has ended: its places, with what they hold now.
+
+    What a traced function itself changed (a counter, a list that grew) counts as it left it.
+    """
+    inputs = {id(owner_of(_memory(source.array))) for source in traced.sources if isinstance(source, CapturedArray)}
+    pairs: list[tuple[Place, Expectation]] = []
+    for place in places:
+        if not (isinstance(place, AttributePlace | CellPlace | FieldsPlace) and place.target is None):
+            pairs.append((place, expectation_of(place.read(), lambda array: id(array) in inputs)))
+    for array, snapshot in traced.contents:
+        pairs.append((FixedPlace(array, "the elements of an array"), SameElements(snapshot)))
+    return Guards(pairs)
+
+
+def _memory(array: Array) -> Array:
+    """The array whose memory a captured one shows."""
+    owner: Array = getattr(array.base, "owner", array)
+    return owner
+
+
+__all__: list[str] = []

@@ -1,0 +1,82 @@
+"""Showing what became of a compiled function: stages, kernels, reports."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from graphjit.compiler.dump.dot import graph_to_dot
+from graphjit.compiler.dump.interchange import graph_to_json
+from graphjit.compiler.dump.text import format_graph
+from graphjit.compiler.graph import Graph
+from graphjit.compiler.report import Report
+from graphjit.runtime.errors import FailedPreconditionError, NotFoundError
+
+from .concrete import Concrete
+from .program import Compiled
+
+NATIVE_STAGES = ("kernels", "llvm", "asm")
+FORMATS: dict[str, Callable[[Graph], str]] = {
+    "text": lambda graph: format_graph(graph, locations=True, shorten=True),
+    "json": graph_to_json,
+    "dot": graph_to_dot,
+}
+
+
+def _compiled(concrete: Concrete) -> Compiled:
+    versions = concrete.program.versions
+    if not versions:
+        raise FailedPreconditionError(f"{concrete.traced.graph.name!r} was traced, but not run yet")
+    return versions[-1]
+
+
+def report_of(concrete: Concrete) -> Report:
+    """What became of a trace's graph.
+
+    Raises:
+      FailedPreconditionError: if it was not compiled to native code.
+    """
+    runner = _compiled(concrete).runner
+    if runner is None:
+        raise FailedPreconditionError("there is a report for backend='jit' only")
+    return runner.report(concrete.traced.milliseconds)
+
+
+def dump_function(function: Callable[..., Any], concrete: Concrete, stage: str, format: str) -> str:  # noqa: A002 -- the public parameter's name
+    """A stage as text.
+
+    Args:
+      stage: "python" for the source, "traced" for the graph as traced, a pass by its name for the graph behind
+        it, "optimized" for the last of these, "kernels", "llvm" or "asm".
+      format: for graphs "text", "json" or "dot".
+
+    Raises:
+      FailedPreconditionError: if the stage is only there when the function has run.
+      NotFoundError: if there is no such stage or format.
+    """
+    if format not in FORMATS:
+        raise NotFoundError(f"there is no format {format!r}; the formats are {', '.join(FORMATS)}")
+    if stage == "python":
+        return _source(function)
+    if stage == "traced":
+        return FORMATS[format](concrete.traced.graph)
+    compiled = _compiled(concrete)
+    if stage in NATIVE_STAGES and compiled.runner is not None:
+        return compiled.runner.dump(stage)
+    stages = {one.name: one.graph for one in compiled.stages}
+    stages["optimized"] = compiled.stages[-1].graph if compiled.stages else compiled.graph
+    if stage not in stages:
+        known = ", ".join(("python", "traced", *stages, *NATIVE_STAGES))
+        raise NotFoundError(f"there is no stage {stage!r}; the stages are {known}")
+    return FORMATS[format](stages[stage])
+
+
+def _source(function: Callable[..., Any]) -> str:
+    try:
+        return inspect.getsource(function)
+    except (OSError, TypeError):
+        raise NotFoundError("there is no source of the function") from None
+
+
+__all__: list[str] = []

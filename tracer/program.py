@@ -1,0 +1,111 @@
+"""A graph that is compiled for the shapes of each call."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from graphjit.compiler.backends.reference import run_reference
+from graphjit.compiler.graph import Graph
+from graphjit.compiler.pipeline import Stage, optimize
+from graphjit.compiler.specialize import specialize
+from graphjit.compiler.tensortype import type_of_array
+
+from .checked import run_checked
+
+if TYPE_CHECKING:
+    from graphjit.compiler.backends.jit import NativeRunner
+
+Array = np.ndarray[Any, Any]
+Run = Callable[[Sequence[Array]], list[Array]]
+
+
+@dataclass(frozen=True)
+class Options:
+    """How graphs are compiled.
+
+    Attributes:
+      backend: "jit" for native kernels, "numpy" for each op's NumPy meaning.
+      exact: whether to give up the freedoms that optimising takes.
+      check: "nan" to look for NaN and infinity after every op.
+    """
+
+    backend: str = "jit"
+    exact: bool = False
+    check: str | None = None
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A graph for static shapes, compiled.
+
+    `stages` are the graphs that the passes made, `runner` what runs natively; None for the backend "numpy".
+    """
+
+    run: Run
+    graph: Graph
+    stages: tuple[Stage, ...]
+    runner: NativeRunner | None
+    milliseconds: float
+
+
+def compile_graph(graph: Graph, options: Options) -> Compiled:
+    """Optimise a graph with static input shapes, and make it ready to run."""
+    begin = time.perf_counter()
+    if options.check == "nan":
+        return Compiled(lambda arrays: run_checked(graph, arrays), graph, (), None, 0.0)
+    if options.backend == "numpy":
+        return Compiled(lambda arrays: run_reference(graph, arrays), graph, (), None, 0.0)
+    # Numba and SciPy are loaded by the first compilation, not by `import graphjit`.
+    from graphjit.compiler.backends import jit
+
+    stages = optimize(graph, exact=options.exact)
+    runner = jit.build(stages[-1].graph)
+    return Compiled(runner.run, graph, tuple(stages), runner, (time.perf_counter() - begin) * 1e3)
+
+
+class Program:
+    """A graph whose inputs may have unknown sizes, compiled once for each combination of actual shapes."""
+
+    def __init__(self, graph: Graph, options: Options) -> None:
+        self.graph = graph
+        self.options = options
+        self._lock = threading.Lock()
+        self._by_shapes: dict[Hashable, Compiled] = {}
+        self._only: Run | None = None
+        self._static = all(value.type.is_static for value in graph.inputs)
+
+    def run(self, arrays: Sequence[Array]) -> list[Array]:
+        """The outputs for these inputs, whose types were checked."""
+        only = self._only
+        return self.compiled(arrays).run(arrays) if only is None else only(arrays)
+
+    def compiled(self, arrays: Sequence[Array]) -> Compiled:
+        """The compiled graph for the shapes of these arrays."""
+        key = None if self._static else tuple(array.shape for array in arrays)
+        found = self._by_shapes.get(key)
+        if found is None:
+            with self._lock:
+                found = self._by_shapes.get(key) or self._compile(key, arrays)
+        return found
+
+    def _compile(self, key: Hashable, arrays: Sequence[Array]) -> Compiled:
+        special = specialize(self.graph, [type_of_array(array) for array in arrays])
+        found = compile_graph(special, self.options)
+        self._by_shapes[key] = found
+        if self._static:
+            self._only = found.run
+        return found
+
+    @property
+    def versions(self) -> list[Compiled]:
+        """What was compiled so far, the latest last."""
+        return list(self._by_shapes.values())
+
+
+__all__: list[str] = []
