@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING
 
 from graphjit.compiler.dump.dot import graph_to_dot
 from graphjit.compiler.dump.interchange import graph_to_json
 from graphjit.compiler.dump.text import format_graph
 from graphjit.compiler.graph import Graph
-from graphjit.compiler.report import Report
 from graphjit.runtime.errors import FailedPreconditionError, NotFoundError
 
 from .concrete import Concrete
 from .program import Compiled
+
+if TYPE_CHECKING:
+    from graphjit.compiler.report import Report
 
 NATIVE_STAGES = ("kernels", "llvm", "asm")
 FORMATS: dict[str, Callable[[Graph], str]] = {
