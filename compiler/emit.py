@@ -20,7 +20,7 @@ from graphjit.runtime.kernel_language import STATUS_SLOT
 
 from .families import ReductionKernel
 from .graph import Equation, Literal, Value
-from .location import describe
+from .location import place
 from .loopnest import Access, LoopNest
 from .op import Kind
 from .tensortype import DType
@@ -148,7 +148,7 @@ class _Emitter:
             self.pointers[value] = name
             word = self._word(Word(buffer=value))
             at = f"{value.type.dtype.name}_at(addresses, {word}, {scope})"
-            self.header.append(f"    {name} = {at}  # {value.name or '?'}: {value.type}")
+            self.header.append(f"    {name} = {at}  # {f'{value.name}: ' if value.name else ''}{value.type}")
 
     def _word(self, word: Word) -> str:
         self.words.append(word)
@@ -462,7 +462,7 @@ def _filled(template: Any, equation: Equation, operands: Sequence[str]) -> str:
 
 def _comment(equation: Equation) -> str:
     name = f"{equation.output.name} = " if equation.output.name else ""
-    where = f", {describe(equation.location)}" if equation.location else ""
+    where = f", {place(equation.location)}" if equation.location else ""
     return f"{name}{equation.op.name}{where}"
 
 

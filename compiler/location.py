@@ -131,6 +131,15 @@ class Described:
         return describe(self.location)
 
 
+def place(location: Location) -> str:
+    """File and line, short enough to stand beside code.
+
+    >>> place(Location("/home/me/train.py", 12))
+    'train.py:12'
+    """
+    return f"{os.path.basename(location.file)}:{location.line}"
+
+
 def add_location(error: Exception, location: Location | None) -> None:
     """Let the error's message name the line of the failing equation; the first one that is added stays."""
     if location is None or not isinstance(error, GraphjitError) or error.pinned:

@@ -9,7 +9,7 @@ from graphjit.runtime.executable import Executable
 from graphjit.runtime.program import GemmStep, KernelStep, NumpyStep
 
 from .graph import Equation, Graph
-from .location import describe
+from .location import place
 from .op import Kind
 from .passes.fuse import Refusal
 from .plan import PlannedStep
@@ -85,7 +85,7 @@ def describe_equation(equation: Equation) -> str:
     """
     name = equation.outputs[0].name
     shown = ", ".join(str(type) for type in equation.operand_types)
-    where = f"  # {describe(equation.location)}" if equation.location else ""
+    where = f"  # {place(equation.location)}" if equation.location else ""
     return f"{name or '_'} = {equation.op.name}({shown}){where}"
 
 
