@@ -204,8 +204,7 @@ class Generator:
     def split(self, count: int = 1) -> list[Generator]:
         """New generators, independent of each other and of what this one draws afterwards.
 
-        Raises:
-          TraceError: inside a compiled function, where their states would have no numbers yet.
+        Inside a compiled function this creates variables, so the generators must be kept, in an attribute say.
         """
         keys = self._draw(word(count), lambda k, c: draw_words(k, c, (count,)))
         zero = word(0)

@@ -196,6 +196,22 @@ def test_compiled_equals_eager(case: Case) -> None:
     assert [array.tobytes() for array in case.arrays] == before
 
 
+FIRST = tuple({case.op.name: case for case in reversed(CASES) if not case.name.endswith("f16")}.values())
+
+
+@pytest.mark.parametrize("case", FIRST, ids=repr)
+def test_compile_takes_strided_arrays(case: Case) -> None:
+    """A function of the op, compiled as users do it, gives the same for arrays that are not contiguous."""
+    function = graphjit.compile(lambda *operands: apply(case.op, *operands, **case.attributes))
+    wanted = _numpy(case, case.arrays)
+    variants = [list(case.arrays)]
+    variants += [[_strided(array)[turn] if array.ndim else array for array in case.arrays] for turn in range(3)]
+    for arrays in variants:
+        outputs = function(*arrays)
+        for found, expected in zip(outputs if case.op.several else (outputs,), wanted, strict=True):
+            _assert_near(case, np.asarray(found), expected)
+
+
 # --- gradients --------------------------------------------------------------------------------
 
 
