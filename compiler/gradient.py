@@ -46,14 +46,19 @@ def key_of(value: Any) -> int:
 
 def is_differentiable(dtype: DType) -> bool:
     """Whether values of this dtype have gradients."""
-    return dtype.is_floating or dtype.is_complex
+    return dtype.numpy.kind in "fc"
 
 
 class Recording:
-    """The records of all ops that depend on what is watched."""
+    """The records of all ops that depend on what is watched.
 
-    def __init__(self) -> None:
+    Args:
+      on_discrete: called with outputs of recorded ops that have no gradients, because of their dtype.
+    """
+
+    def __init__(self, on_discrete: Callable[[Any], None] | None = None) -> None:
         self.records: list[Record] = []
+        self._on_discrete = on_discrete
         self._tracked: set[int] = set()
         self._alive: list[Any] = []  # keys are identities, so their owners must live as long
 
@@ -90,7 +95,11 @@ class Recording:
             return False
         line = None if isinstance(outputs[0], Symbol) else user_line()
         self.records.append(Record(op, operands, attributes, outputs, line))
-        tracked.update(key_of(output) for output in outputs if is_differentiable(output.dtype))
+        for output in outputs:
+            if is_differentiable(output.dtype):
+                tracked.add(key_of(output))
+            elif self._on_discrete is not None:
+                self._on_discrete(output)
         return True
 
     def reach(self, sources: Iterable[Any]) -> set[int]:

@@ -7,7 +7,7 @@ that `public` fills, because those are written in terms of operands.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar, TypeVar
 
@@ -153,8 +153,10 @@ def _call_for_numpy(function: Any, name: str, arguments: Any, keywords: dict[str
     return ours(*arguments, **{key: value for key, value in keywords.items() if key != "out"})
 
 
-class Operand(Operators, ABC):
+class Operand(Operators):
     """A value that ops take: a tensor with numbers, or a symbol in a graph being written."""
+
+    # No ABC: its `isinstance` is a Python call, and every op asks several times.
 
     __slots__ = ()
 
@@ -201,7 +203,7 @@ class Operand(Operators, ABC):
         return iter([self[row] for row in range(len(self))])
 
 
-class ReadsAsOperand(Operators, ABC):
+class ReadsAsOperand(Operators):
     """Something that is read as an operand each time it is used: a Variable."""
 
     __slots__ = ()
@@ -216,7 +218,7 @@ class ReadsAsOperand(Operators, ABC):
         """The operand that stands for what is held now; a new one each time."""
 
 
-class AdaptingNumber(ABC):
+class AdaptingNumber:
     """A Python number whose value is only known when the graph runs, and which takes any dtype, as a literal does."""
 
     __slots__ = ()

@@ -32,8 +32,8 @@ class TapeRecorder:
     """Listens for a tape: watches trainable variables as they are read, and notes what is not recorded."""
 
     def __init__(self, watch_accessed: bool) -> None:
-        self.recording = Recording()
         self.trail = Trail()
+        self.recording = Recording(self.trail.note_discrete)
         self.variables: list[State] = []
         self._watch_accessed = watch_accessed
 
@@ -51,9 +51,7 @@ class TapeRecorder:
             for operand in operands:
                 if isinstance(operand, State) and operand.trainable and is_differentiable(operand.dtype):
                     self.watch(operand)
-        if self.recording.record(op, operands, attributes, outputs):
-            self.trail.note_discrete(outputs)
-        else:
+        if not self.recording.record(op, operands, attributes, outputs):
             self.trail.note(op, operands, outputs, self.recording)
 
 

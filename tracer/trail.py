@@ -59,11 +59,9 @@ class Trail:
         event = Event(op.name, known, nowhere, made, (True,) * len(made), user_line())
         self._events.append((len(recording.records), event))
 
-    def note_discrete(self, outputs: Sequence[Any]) -> None:
-        """Follow the outputs of a recorded op whose dtypes have no gradients."""
-        for output in outputs:
-            if not is_differentiable(output.dtype):
-                self._behind[key_of(output)] = (reference_to(output), key_of(output))
+    def note_discrete(self, output: Any) -> None:
+        """Follow an output of a recorded op whose dtype has no gradients."""
+        self._behind[key_of(output)] = (reference_to(output), key_of(output))
 
     def token(self, value: Any, recording: Recording) -> Token | None:
         """What names the value, None if it does not depend on anything that is watched."""
