@@ -20,6 +20,7 @@ from graphjit.compiler.ops.arithmetic import (
 )
 from graphjit.compiler.ops.arrayfunctions import *
 from graphjit.compiler.ops.arrayfunctions import numpy_flip as flip, numpy_take as take
+from graphjit.compiler.ops.arrayproducts import *
 from graphjit.compiler.ops.arrayreductions import *
 from graphjit.compiler.ops.bitwise import *
 from graphjit.compiler.ops.bitwise import invert as bitwise_not
@@ -93,6 +94,7 @@ from graphjit.compiler.tensortype import (
     uint64,
 )
 from graphjit.nn.module import Module
+from graphjit.tracer.compare import Comparison, compare
 from graphjit.tracer.compiling import compile, function
 from graphjit.tracer.custom_gradient import custom_gradient, grad_pass_through, recompute_grad
 from graphjit.tracer.eager import EagerInterpreter as _EagerInterpreter
