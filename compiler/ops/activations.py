@@ -16,7 +16,7 @@ from .arithmetic import abs as absolute
 from .comparing import greater, less, logical_and
 from .reduction import Array
 from .selecting import clip_by_value, where
-from .transcendental import erfc, exp, sigmoid, tanh
+from .transcendental import erfc, exp, sigmoid
 
 _EXTREME = Example((np.array([-np.inf, -1e4, -40.0, -0.0, 0.0, 1e-12, 40.0, 1e4, np.nan]),), differentiable=False)
 
@@ -117,20 +117,21 @@ _GELU_CUBE = 0.044715
 
 def _gelu_tanh_array(x: Array) -> Array:
     number = x.dtype.type
-    inner = number(_GELU_SLOPE) * (x + number(_GELU_CUBE) * x * x * x)
-    return np.asarray(number(0.5) * x * (number(1) + np.tanh(inner)))
+    inner = number(2.0 * _GELU_SLOPE) * (x + number(_GELU_CUBE) * x * x * x)
+    return np.asarray(x * _sigmoid_array(inner))
 
 
 def _gelu_tanh_gradient(g: Any, y: Any, x: Any) -> Any:
-    bend = tanh(_GELU_SLOPE * (x + _GELU_CUBE * (x * x * x)))
-    slope = _GELU_SLOPE * (1.0 + (3.0 * _GELU_CUBE) * (x * x))
-    return g * (0.5 * (1.0 + bend) + (0.5 * x) * ((1.0 - bend * bend) * slope))
+    share = sigmoid((2.0 * _GELU_SLOPE) * (x + _GELU_CUBE * (x * x * x)))
+    slope = (2.0 * _GELU_SLOPE) * (1.0 + (3.0 * _GELU_CUBE) * (x * x))
+    return g * (share + x * (share * (1.0 - share) * slope))
 
 
-_GELU_INNER = f"{{T}}({_GELU_SLOPE!r}) * ({{0}} + {{T}}({_GELU_CUBE!r}) * {{0}} * {{0}} * {{0}})"
+# (1 + tanh(u)) / 2 is sigmoid(2 * u), which does not cancel
+_GELU_INNER = f"{{T}}({2.0 * _GELU_SLOPE!r}) * ({{0}} + {{T}}({_GELU_CUBE!r}) * {{0}} * {{0}} * {{0}})"
 
 _fast_gelu = unary(
-    "gelu_tanh", _gelu_tanh_array, f"{{T}}(0.5) * {{0}} * ({{T}}(1) + tanh({_GELU_INNER}))",
+    "gelu_tanh", _gelu_tanh_array, f"{{0}} * sigmoid({_GELU_INNER})",
     [_gelu_tanh_gradient], doc="gelu, by the approximation with tanh.", ulp=64.0, domain=(-2.0, 4.0),
 )  # fmt: skip
 

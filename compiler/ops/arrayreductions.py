@@ -36,7 +36,8 @@ from .shaping import ravel
 Reduction = Callable[..., Any]
 
 
-def _refuse(what: str, **given: Any) -> None:
+def refuse_options(what: str, **given: Any) -> None:
+    """Refuse options of a NumPy function that tensors have no counterpart for."""
     for name, value in given.items():
         if value is not None:
             raise UnimplementedError(f"np.{what}({name}=...) is not supported for tensors; use gj.where before it")
@@ -61,6 +62,11 @@ def _real(x: Any, dtype: Any) -> Any:
     return cast(operand, wanted)
 
 
+def summed_as_numpy(x: Any, axis: Any, dtype: Any) -> Any:
+    """The sum along an axis, in the dtype that NumPy gives it."""
+    return reduce_sum(_wide(x, dtype), axis)
+
+
 def _summing(name: str, ours: Reduction) -> Reduction:
     def reduce(
         a: Any,
@@ -71,7 +77,7 @@ def _summing(name: str, ours: Reduction) -> Reduction:
         initial: Any = None,
         where: Any = None,
     ) -> Any:
-        _refuse(name, out=out, initial=initial, where=where)
+        refuse_options(name, out=out, initial=initial, where=where)
         return ours(_wide(a, dtype), axis, keepdims)
 
     return reduce
@@ -86,7 +92,7 @@ def _choosing(name: str, ours: Reduction) -> Reduction:
         initial: Any = None,
         where: Any = None,
     ) -> Any:
-        _refuse(name, out=out, initial=initial, where=where)
+        refuse_options(name, out=out, initial=initial, where=where)
         return ours(a, axis, keepdims)
 
     return reduce
@@ -94,7 +100,7 @@ def _choosing(name: str, ours: Reduction) -> Reduction:
 
 def _asking(name: str, ours: Reduction) -> Reduction:
     def reduce(a: Any, axis: Any = None, out: None = None, keepdims: bool = False, *, where: Any = None) -> Any:
-        _refuse(name, out=out, where=where)
+        refuse_options(name, out=out, where=where)
         operand = as_operand(a)
         truth = operand if operand.type.dtype is bool_ else not_equal(operand, 0)
         return ours(truth, axis, keepdims)
@@ -104,7 +110,7 @@ def _asking(name: str, ours: Reduction) -> Reduction:
 
 def _running(name: str, ours: Reduction) -> Reduction:
     def scan(a: Any, axis: int | None = None, dtype: Any = None, out: None = None) -> Any:
-        _refuse(name, out=out)
+        refuse_options(name, out=out)
         operand = _wide(a, dtype)
         return ours(ravel(operand)) if axis is None else ours(operand, axis)
 
@@ -125,13 +131,13 @@ for_numpy(np.cumprod)(_running("cumprod", cumprod))
 def _mean(
     a: Any, axis: Any = None, dtype: Any = None, out: None = None, keepdims: bool = False, *, where: Any = None
 ) -> Any:
-    _refuse("mean", out=out, where=where)
+    refuse_options("mean", out=out, where=where)
     return reduce_mean(_real(a, dtype), axis, keepdims)
 
 
 @for_numpy(np.average)
 def _average(a: Any, axis: Any = None, weights: Any = None, returned: bool = False, *, keepdims: bool = False) -> Any:
-    _refuse("average", weights=weights, returned=returned or None)
+    refuse_options("average", weights=weights, returned=returned or None)
     return reduce_mean(_real(a, None), axis, keepdims)
 
 
@@ -154,7 +160,7 @@ def _var(
     mean: Any = None,
     correction: float | None = None,
 ) -> Any:
-    _refuse("var", out=out, where=where, mean=mean)
+    refuse_options("var", out=out, where=where, mean=mean)
     operand = _real(a, dtype)
     variance = reduce_variance(operand, axis, keepdims)
     less = ddof if correction is None else correction
@@ -174,7 +180,7 @@ def _std(
     mean: Any = None,
     correction: float | None = None,
 ) -> Any:
-    _refuse("std", out=out, where=where, mean=mean)
+    refuse_options("std", out=out, where=where, mean=mean)
     operand = _real(a, dtype)
     deviation = reduce_std(operand, axis, keepdims)
     less = ddof if correction is None else correction
@@ -183,7 +189,7 @@ def _std(
 
 @for_numpy(np.ptp)
 def _peak_to_peak(a: Any, axis: Any = None, out: None = None, keepdims: bool = False) -> Any:
-    _refuse("ptp", out=out)
+    refuse_options("ptp", out=out)
     return reduce_max(a, axis, keepdims) - reduce_min(a, axis, keepdims)
 
 

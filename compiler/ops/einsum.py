@@ -246,7 +246,7 @@ def _from_lists(arguments: Sequence[Any]) -> tuple[str, list[Any]]:
     return equation, operands
 
 
-@public(numpy=np.einsum)
+@public()
 def einsum(equation: Any, *inputs: Any, optimize: Any = "greedy", name: str | None = None) -> Any:
     """Sums of products by the names of axes (Einstein's convention, NumPy's forms).
 

@@ -11,7 +11,7 @@ from graphjit.runtime.errors import InvalidArgumentError, ShapeError
 
 from ..dispatch import apply
 from ..op import Example, Kind, Op, declare
-from ..operand import PUBLIC, as_operands, for_numpy, public, require_kind, require_same_dtype
+from ..operand import PUBLIC, as_operands, public, require_kind, require_same_dtype
 from ..tensortype import Dimension, Shape, TensorType, broadcast_shapes, element_count, normalize_axis
 from .broadcasting import sum_to_shape_of
 from .reduction import Array, widened
@@ -71,12 +71,13 @@ def _matmul_array(a: Array, b: Array, *, transpose_a: bool, transpose_b: bool) -
     return np.asarray(product, dtype=a.dtype)
 
 
-def _conjugated(x: Any) -> Any:
+def conjugated(x: Any) -> Any:
+    """The conjugate of a complex operand; a real one as it is."""
     return PUBLIC["conj"](x) if x.type.dtype.is_complex else x
 
 
 def _left_gradient(g: Any, y: Any, a: Any, b: Any, *, transpose_a: bool, transpose_b: bool) -> Any:
-    other = _conjugated(b)
+    other = conjugated(b)
     if transpose_a:
         product = matmul(other, g, transpose_a=transpose_b, transpose_b=True)
     else:
@@ -85,7 +86,7 @@ def _left_gradient(g: Any, y: Any, a: Any, b: Any, *, transpose_a: bool, transpo
 
 
 def _right_gradient(g: Any, y: Any, a: Any, b: Any, *, transpose_a: bool, transpose_b: bool) -> Any:
-    other = _conjugated(a)
+    other = conjugated(a)
     if _flattens(a, b, transpose_a) and a.type.is_static and g.type.is_static:
         # one product in place of a stack of them and the sum over the stack
         other, g = _as_one_matrix(other), _as_one_matrix(g)
@@ -166,8 +167,8 @@ def matmul(
     gj.Tensor([[11]], shape=(1, 1), dtype=int32)
     """
     left, right = as_operands(a, b)
-    left = _conjugated(left) if adjoint_a else left
-    right = _conjugated(right) if adjoint_b else right
+    left = conjugated(left) if adjoint_a else left
+    right = conjugated(right) if adjoint_b else right
     _require_one("a", transpose_a, adjoint_a)
     _require_one("b", transpose_b, adjoint_b)
     return apply(
@@ -263,7 +264,7 @@ def tensordot(a: Any, b: Any, axes: Any = 2, name: str | None = None) -> Any:
     return reshape(matmul(first, second), [*rows, *columns])
 
 
-@public(numpy=np.outer)
+@public()
 def outer(a: Any, b: Any) -> Any:
     """The products of each element of a with each of b, both taken as vectors: shape [a's size, b's size].
 
@@ -273,41 +274,6 @@ def outer(a: Any, b: Any) -> Any:
     """
     left, right = as_operands(a, b)
     return expand_dims(reshape(left, [-1]), 1) * expand_dims(reshape(right, [-1]), 0)
-
-
-# --- NumPy's products -------------------------------------------------------------------------
-
-
-@for_numpy(np.matmul)
-def _numpy_matmul(a: Any, b: Any) -> Any:
-    """NumPy's matmul, which takes vectors too: a row on the left, a column on the right."""
-    left, right = as_operands(a, b)
-    row, column = left.type.rank == 1, right.type.rank == 1
-    product = matmul(expand_dims(left, 0) if row else left, expand_dims(right, -1) if column else right)
-    product = squeeze(product, -1) if column else product
-    return squeeze(product, -1 if column else -2) if row else product
-
-
-@for_numpy(np.dot)
-def _numpy_dot(a: Any, b: Any) -> Any:
-    left, right = as_operands(a, b)
-    if 0 in (left.type.rank, right.type.rank):
-        return left * right
-    return tensordot(left, right, ([-1], [max(right.type.rank - 2, 0)]))
-
-
-@for_numpy(np.inner)
-def _numpy_inner(a: Any, b: Any) -> Any:
-    left, right = as_operands(a, b)
-    if 0 in (left.type.rank, right.type.rank):
-        return left * right
-    return tensordot(left, right, ([-1], [-1]))
-
-
-@for_numpy(np.vdot)
-def _numpy_vdot(a: Any, b: Any) -> Any:
-    left, right = as_operands(a, b)
-    return tensordot(reshape(_conjugated(left), [-1]), reshape(right, [-1]), 1)
 
 
 __all__ = ["matmul", "outer", "tensordot"]

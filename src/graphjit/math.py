@@ -2,6 +2,7 @@
 
 from graphjit.compiler.ops.arithmetic import *
 from graphjit.compiler.ops.casting import *
+from graphjit.compiler.ops.checking import is_non_decreasing, is_strictly_increasing
 from graphjit.compiler.ops.comparing import *
 from graphjit.compiler.ops.grouping import *
 from graphjit.compiler.ops.moments import reduce_std, reduce_variance
