@@ -69,12 +69,29 @@ def _bind_leaf(
 def _call(pattern: Call, equation: Equation, producers: Producers, found: Bindings) -> Iterator[Bindings]:
     if equation.op.name != pattern.op or len(equation.operands) != len(pattern.operands):
         return
-    bound = _bind_attributes(pattern, equation, found)
-    if bound is None:
-        return
-    yield from _all(pattern.operands, equation.operands, producers, bound)
+    orders = [equation.operands]
     if equation.op.commutes:
-        yield from _all(pattern.operands, equation.operands[::-1], producers, bound)
+        orders.append(equation.operands[::-1])
+    fitting = [order for order in orders if _may_fit(pattern.operands, order, producers)]
+    bound = _bind_attributes(pattern, equation, found) if fitting else None
+    if bound is not None:
+        for order in fitting:
+            yield from _all(pattern.operands, order, producers, bound)
+
+
+def _may_fit(patterns: Sequence[Pattern], values: Sequence[Value], producers: Producers) -> bool:
+    """A quick look at the ops of the operands: most patterns fail here."""
+    for pattern, value in zip(patterns, values, strict=True):
+        if isinstance(pattern, Variable):
+            continue
+        equation = producers.get(value)
+        if equation is None or equation.op.name not in _ops_that_fit(pattern):
+            return False
+    return True
+
+
+def _ops_that_fit(pattern: Call | Constant | Number) -> tuple[str, ...]:
+    return (pattern.op,) if isinstance(pattern, Call) else ("constant", "broadcast_to")
 
 
 def _bind_attributes(pattern: Call, equation: Equation, found: Bindings) -> Bindings | None:

@@ -75,9 +75,10 @@ def apply_rules(
     Equations whose shape is not known are left alone: where sizes may be 1, broadcasting hides
     which operand gives the result its shape.
     """
-    for one in index.get(equation.op.name, ()):
-        if not all(value.type.is_static for value in (*equation.operands, *equation.outputs)):
-            return None
+    rules = index.get(equation.op.name, ())
+    if not rules or not all(value.type.is_static for value in (*equation.operands, *equation.outputs)):
+        return None
+    for one in rules:
         for bindings in find_matches(one.pattern, equation, rewriter.producers):
             accepted = _accepted(one, bindings, rewriter.producers)
             if accepted is not None:
