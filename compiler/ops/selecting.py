@@ -12,6 +12,8 @@ from ..op import Example, Kind, Op, declare
 from ..operand import PUBLIC, as_operand, as_operands, for_numpy, public, require_kind, require_same_dtype
 from ..tensortype import TensorType, bool_, broadcast_shapes
 
+Array = np.ndarray[Any, Any]
+
 # --- where ------------------------------------------------------------------------------------
 
 
@@ -83,20 +85,40 @@ def _numpy_where(condition: Any, *choices: Any) -> Any:
 # --- extremes ---------------------------------------------------------------------------------
 
 
+def _maximum_array(x: Array, y: Array) -> Array:
+    """The greater; of zeros with different signs the positive one, which NumPy leaves open."""
+    result = np.asarray(np.maximum(x, y))
+    if result.dtype.kind == "f" and not result.all():
+        np.copyto(result, x + y, where=(x == 0) & (y == 0))
+    return result
+
+
+def _minimum_array(x: Array, y: Array) -> Array:
+    """The smaller; of zeros with different signs the negative one."""
+    result = np.asarray(np.minimum(x, y))
+    if result.dtype.kind == "f" and not result.all():
+        np.copyto(result, -(-x - y), where=(x == 0) & (y == 0))
+    return result
+
+
 _NOT_A_NUMBER = (Example((np.array([np.nan, 1.0, -np.inf]), np.array([1.0, np.nan, np.nan])), differentiable=False),)
 
 maximum = binary(
-    "maximum", np.maximum, "maximum({0}, {1})",
+    "maximum", _maximum_array, "maximum({0}, {1})",
     [lambda g, z, x, y: _or_zero(x >= y, g), lambda g, z, x, y: _zero_or(x >= y, g)],
     doc="The greater of the two, NaN where one is NaN. Where both are equal, x gets the whole gradient.",
     examples=_NOT_A_NUMBER,
 )  # fmt: skip
 minimum = binary(
-    "minimum", np.minimum, "minimum({0}, {1})",
+    "minimum", _minimum_array, "minimum({0}, {1})",
     [lambda g, z, x, y: _or_zero(x <= y, g), lambda g, z, x, y: _zero_or(x <= y, g)],
     doc="The smaller of the two, NaN where one is NaN. Where both are equal, x gets the whole gradient.",
     examples=_NOT_A_NUMBER,
 )  # fmt: skip
+
+
+for_numpy(np.maximum)(maximum)
+for_numpy(np.minimum)(minimum)
 
 
 @for_numpy(np.fmax)
@@ -129,8 +151,8 @@ def _numpy_nan_to_num(x: Any, copy: bool = True, nan: float = 0.0, posinf: Any =
     return where(PUBLIC["isnan"](operand), nan, whole)
 
 
-def _clip_array(x: Any, low: Any, high: Any) -> Any:
-    return np.minimum(np.maximum(x, low), high)
+def _clip_array(x: Array, low: Array, high: Array) -> Array:
+    return _minimum_array(_maximum_array(x, low), high)
 
 
 def _outside(x: Any, low: Any, high: Any) -> Any:

@@ -249,12 +249,20 @@ def polygamma(a: int, x: Any, name: str | None = None) -> Any:
     return apply(polygamma_op, as_operand(x), order=order) if order else digamma(x)
 
 
+def _lgamma_array(x: Array) -> Array:
+    """SciPy's gammaln, but for -inf, and for numbers so small that it overflows."""
+    with np.errstate(all="ignore"):
+        small = np.abs(x) < np.finfo(x.dtype).tiny
+        known = np.where(small, -np.log(np.abs(x)), _through_scipy("gammaln")(x))
+    return np.asarray(np.where(np.isinf(x), np.inf, known), dtype=x.dtype)
+
+
 digamma = unary(
     "digamma", _through_scipy("digamma"), None, [lambda g, y, x: g * apply(polygamma_op, x, order=1)],
     doc="The derivative of lgamma.", domain=(0.5, 6.0),
 )  # fmt: skip
 lgamma = unary(
-    "lgamma", _through_scipy("gammaln"), "lgamma({0})", [lambda g, y, x: g * digamma(x)],
+    "lgamma", _lgamma_array, "lgamma({0})", [lambda g, y, x: g * digamma(x)],
     doc="The logarithm of the absolute value of the gamma function.", domain=(0.5, 6.0),
     ulp=4096.0,  # SciPy loses digits near the zeros at 1 and 2, the kernels do not
 )  # fmt: skip

@@ -24,12 +24,13 @@ from graphjit.compiler.op import Differentiability, Example, Kind, Op, all_ops, 
 from graphjit.compiler.operand import PUBLIC
 from graphjit.compiler.pipeline import optimize
 from graphjit.compiler.specialize import specialize
-from graphjit.compiler.tensortype import TensorType, type_of_array
+from graphjit.compiler.tensortype import TensorType, as_dtype, type_of_array
 from graphjit.compiler.verify import verify
 from graphjit.compiler.writer import write_graph
 from graphjit.runtime.errors import InvalidArgumentError, ShapeError
 
 OPS = tuple(all_ops())
+SIGNS_OF_ZERO_DIFFER = ("elu", "log_sigmoid", "selu")  # activations, where nothing depends on it
 CASES = tuple(case for op in OPS for case in cases_of(op))
 
 
@@ -194,6 +195,63 @@ def test_compiled_equals_eager(case: Case) -> None:
         for result, expected in zip(runner.run(list(case.arrays)), wanted, strict=True):
             _assert_near(case, np.asarray(result), expected)
     assert [array.tobytes() for array in case.arrays] == before
+
+
+def _extremes(dtype: Any) -> Array:
+    """Zeros of both signs, denormals, limits, halves, infinities and NaN; of integers the limits and what is near."""
+    if dtype.kind == "b":
+        return np.array([True, False])
+    if dtype.kind in "iu":
+        limits = np.iinfo(dtype)
+        near = [0, 1, 2, 3, 7, 31, limits.min, limits.min + 1, limits.max - 1, limits.max]
+        return np.array(near + ([-1, -2, -7] if dtype.kind == "i" else []), dtype)
+    facts = np.finfo(dtype)
+    small = [0.0, facts.smallest_subnormal, facts.tiny, facts.eps, 1e-10, 0.5, 1.0 - facts.eps, 1.0, 1.0 + facts.eps]
+    large = [1.5, np.pi / 2, 2.0, 2.5, np.pi, 88.8, 100.0, 710.0, 2.0**24 + 1, facts.max, np.inf]
+    numbers = np.array(small + large, dtype)
+    return np.concatenate([numbers, -numbers, np.array([np.nan], dtype)])
+
+
+def _on_extremes(op: Op, kind: str) -> list[tuple[Op, Any]]:
+    dtypes = {"f": ("f4", "f8"), "i": ("i1", "i4", "i8"), "u": ("u1", "u4", "u8"), "b": ("?",)}.get(kind, ())
+    return [(op, np.dtype(one)) for one in dtypes]
+
+
+_PLAIN = tuple(
+    op for op in OPS if op.kind is Kind.ELEMENTWISE and op.kernel is not None and not op.examples[0].attributes
+)
+ON_EXTREMES = tuple(
+    (op, dtype)
+    for op in _PLAIN
+    # the terms of a cross entropy cancel, which shows that a kernel rounds a product and sum once
+    if op.name not in ("where", "threefry", "sigmoid_cross_entropy_with_logits")
+    for kind in op.dtypes
+    for op, dtype in _on_extremes(op, kind)
+    if not op.can_fail((TensorType(as_dtype(dtype), ()),) * len(op.examples[0].operands), {})
+)
+
+
+@pytest.mark.parametrize(("op", "dtype"), ON_EXTREMES, ids=lambda one: getattr(one, "name", str(one)))
+def test_extreme_values(op: Op, dtype: Any) -> None:
+    """Decision 1: kernels keep every NaN, infinity and zero that eager mode has, for all pairs of extreme numbers."""
+    count = len(op.examples[0].operands)
+    numbers = _extremes(dtype)
+    arrays = tuple(
+        numbers[:: 1 + (count > 2)].reshape([-1 if axis == position else 1 for axis in range(count)]).copy()
+        for position in range(count)
+    )
+    case = Case(op, op.name, arrays, {}, False)
+    (wanted,) = _numpy(case, arrays)
+    (found,) = _compiled(_written(case), arrays)
+    if wanted.dtype.kind != "f":
+        np.testing.assert_array_equal(found, wanted, strict=True)
+        return
+    eps = float(np.finfo(wanted.dtype).eps)
+    np.testing.assert_array_equal(np.isfinite(found), np.isfinite(wanted))
+    np.testing.assert_allclose(found, wanted, rtol=1000 * eps, atol=4 * eps, equal_nan=True)
+    if op.name not in SIGNS_OF_ZERO_DIFFER:
+        zeros = (wanted == 0) & (found == 0)
+        np.testing.assert_array_equal(np.signbit(found)[zeros], np.signbit(wanted)[zeros])
 
 
 FIRST = tuple({case.op.name: case for case in reversed(CASES) if not case.name.endswith("f16")}.values())
