@@ -9,11 +9,18 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, NoReturn, TypeVar
 
 import numpy as np
 
-from graphjit.runtime.errors import DtypeError, IdentityError, InvalidArgumentError, ShapeError, TraceError
+from graphjit.runtime.errors import (
+    DtypeError,
+    IdentityError,
+    InvalidArgumentError,
+    MutationError,
+    ShapeError,
+    TraceError,
+)
 
 from .dispatch import current_interpreter
 from .tensortype import (
@@ -201,6 +208,12 @@ class Operand(Operators):
         if not self.type.shape:
             raise DtypeError("a scalar tensor cannot be iterated")
         return iter([self[row] for row in range(len(self))])
+
+    def __setitem__(self, key: Any, value: Any) -> NoReturn:
+        raise MutationError(
+            "tensors do not change: tensor[...] = value is not supported. Use gj.tensor_scatter_nd_update or gj.where "
+            "to make another one, or a gj.Variable and variable[...].assign(value)"
+        )
 
 
 class ReadsAsOperand(Operators):

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
+import optree
 
 from graphjit.compiler.dispatch import apply_all, current_interpreter, interpreting, recording_by
 from graphjit.compiler.gradient import Recording, backward, is_differentiable
@@ -41,8 +42,8 @@ class _Arguments:
     """The arguments of one call: which of them are tensors, and how they are put together."""
 
     def __init__(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
-        leaves, self._structure = flatten((args, dict(kwargs)))
-        self.count = len(flatten(args)[0])
+        leaves, self._structure = _flat_and_structure((args, dict(kwargs)))
+        self.count = len(_flat(args))
         self._leaves = [_as_tensor(leaf) if place < self.count else leaf for place, leaf in enumerate(leaves)]
         self._places = [place for place, leaf in enumerate(self._leaves) if is_operand_like(leaf)]
         self.operands = tuple(as_operand(self._leaves[place]) for place in self._places)
@@ -54,7 +55,7 @@ class _Arguments:
         if operands is not None:
             for place, operand in zip(self._places, operands, strict=True):
                 leaves[place] = operand
-        args, kwargs = unflatten(self._structure, leaves)
+        args, kwargs = optree.tree_unflatten(self._structure, leaves)
         return args, kwargs
 
     def variables(self, operands: Sequence[Any]) -> list[tuple[State, Any]]:
@@ -228,7 +229,13 @@ def _called(
 
 
 def _flat(given: Any) -> list[Any]:
-    return flatten(given)[0]
+    return _flat_and_structure(given)[0]
+
+
+def _flat_and_structure(nested: Any) -> tuple[list[Any], Any]:
+    """The leaves of lists, tuples and dicts. Instances of other classes stay whole: `self` may be a dataclass."""
+    leaves, structure = optree.tree_flatten(nested, none_is_leaf=True)
+    return leaves, structure
 
 
 def _cotangent(given: Any, operand: Any) -> Any:

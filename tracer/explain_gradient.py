@@ -15,6 +15,7 @@ from graphjit.compiler.dispatch import not_recording
 from graphjit.compiler.gradient import Record, Recording, backward, is_differentiable
 from graphjit.compiler.graph import Location
 from graphjit.compiler.location import describe, location_of_line
+from graphjit.compiler.op import Pullback
 from graphjit.compiler.operand import PUBLIC, as_operand
 from graphjit.runtime.errors import FailedPreconditionError, GradientError
 
@@ -219,10 +220,23 @@ def explain_numbers(recording: Recording, target: Any, source: Any) -> GradientE
         except GradientError as error:
             return GradientExplanation(GradientState.MISSING_RULE, str(error))
     if gradient is None:
-        return GradientExplanation(
-            GradientState.NO_GRADIENT, "the rules of the ops in between gave no gradient for these operands"
-        )
+        return _explain_nothing(recording.between([source], [target]))
     return _judged(gradient.numpy(), numbers, recording)
+
+
+def _explain_nothing(path: Recording) -> GradientExplanation:
+    """The ops in between have gradients, but gave none: functions with a gradient of their own, most likely."""
+    blocks = [record for record in path.records if isinstance(record.op.gradient, Pullback)]
+    text = "the rules of the ops in between gave no gradient for the source"
+    if not blocks:
+        return GradientExplanation(GradientState.NO_GRADIENT, text)
+    last = blocks[-1]
+    return GradientExplanation(
+        GradientState.NO_GRADIENT,
+        f"{text}; {last.op.name} at {describe(last.location)} decides by itself: explain a tape inside of it",
+        last.op.name,
+        last.location,
+    )
 
 
 def _judged(gradient: Any, numbers: _Numbers, recording: Recording) -> GradientExplanation:

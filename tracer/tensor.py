@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
 from graphjit.compiler.dispatch import current_interpreter
 from graphjit.compiler.operand import PUBLIC, Operand, ReadsAsOperand, as_array, as_operand, is_operand_like
 from graphjit.compiler.tensortype import DType, TensorType, as_dtype, element_count, type_of_array
-from graphjit.runtime.errors import DtypeError, InvalidArgumentError, MutationError, TraceError
+from graphjit.runtime.errors import DtypeError, InvalidArgumentError, TraceError
 
 CPU = "/job:localhost/replica:0/task:0/device:CPU:0"
 
@@ -94,12 +94,6 @@ class Tensor(Operand):
 
     def __dlpack_device__(self) -> Any:
         return self._array.__dlpack_device__()
-
-    def __setitem__(self, key: Any, value: Any) -> NoReturn:
-        raise MutationError(
-            "tensors do not change: tensor[...] = value is not supported. Use gj.tensor_scatter_nd_update or gj.where "
-            "to make another one, or a gj.Variable and variable[...].assign(value)"
-        )
 
     def _scalar(self, what: str) -> Any:
         if self._array.size != 1:

@@ -8,7 +8,7 @@ _link = _os.path.join(_os.path.dirname(__file__), "compiler")
 if _os.path.islink(_link):
     __path__.insert(0, _os.path.dirname(_os.path.realpath(_link)))
 
-from graphjit import bitwise, debugging, linalg, math, nn, random
+from graphjit import autodiff, bitwise, debugging, linalg, math, nn, random
 from graphjit.compiler.dispatch import set_default_interpreter as _set_default_interpreter
 from graphjit.compiler.ops.arithmetic import *
 from graphjit.compiler.ops.arithmetic import (
