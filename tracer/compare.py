@@ -10,19 +10,21 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import optree
 
 from graphjit.compiler.operand import Operand
-from graphjit.compiler.report import Report
 
 from . import function as compiling
 from .function import Function
 from .tape import GradientTape
 from .tensor import Tensor
 from .variable import Variable
+
+if TYPE_CHECKING:
+    from graphjit.compiler.report import Report
 
 
 @dataclass(frozen=True)
