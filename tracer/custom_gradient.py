@@ -55,7 +55,8 @@ class _Arguments:
         if operands is not None:
             for place, operand in zip(self._places, operands, strict=True):
                 leaves[place] = operand
-        args, kwargs = optree.tree_unflatten(self._structure, leaves)
+        made: Any = optree.tree_unflatten(self._structure, leaves)
+        args, kwargs = made
         return args, kwargs
 
     def variables(self, operands: Sequence[Any]) -> list[tuple[State, Any]]:

@@ -15,7 +15,6 @@ from graphjit.compiler.dispatch import not_recording
 from graphjit.compiler.gradient import Record, Recording, backward, is_differentiable
 from graphjit.compiler.graph import Location
 from graphjit.compiler.location import describe, location_of_line
-from graphjit.compiler.op import Pullback
 from graphjit.compiler.operand import PUBLIC, as_operand
 from graphjit.runtime.errors import FailedPreconditionError, GradientError
 
@@ -178,6 +177,22 @@ def _explain_obstacle(event: Event) -> GradientExplanation:
     return _explained(GradientState.NO_GRADIENT, text, event)
 
 
+def explain_nothing(outline: Outline, source: Any) -> GradientExplanation:
+    """Why the gradient is None where all ops in between have one: a function with a rule of its own gave none."""
+    token = outline.token(source)
+    reached = {} if token is None else follow(outline.events, token)
+    blocks = [event for event in outline.events if event.decides and any(one in reached for one in event.operands)]
+    text = "the rules of the ops in between gave no gradient for the source"
+    if not blocks:
+        return _explained(GradientState.NO_GRADIENT, text)
+    last = blocks[-1]
+    return _explained(
+        GradientState.NO_GRADIENT,
+        f"{text}; {last.op} at {_line(last)} decides that by itself: record and explain inside of it",
+        last,
+    )
+
+
 # --- zero, infinite, not a number -------------------------------------------------------------------
 
 
@@ -204,8 +219,8 @@ def _any(test: Any, arrays: Sequence[Any]) -> bool:
     return any(bool(np.any(test(array))) for array in arrays)
 
 
-def explain_numbers(recording: Recording, target: Any, source: Any) -> GradientExplanation:
-    """What is to be said of the numbers of a gradient that exists.
+def explain_numbers(recording: Recording, target: Any, source: Any) -> GradientExplanation | None:
+    """What is to be said of the numbers of a gradient, None if there is no gradient after all.
 
     Raises:
       FailedPreconditionError: inside of a trace, where there are no numbers.
@@ -219,24 +234,7 @@ def explain_numbers(recording: Recording, target: Any, source: Any) -> GradientE
             gradient = backward(recording, [(target, seed)], [source], numbers.observe).of(source)
         except GradientError as error:
             return GradientExplanation(GradientState.MISSING_RULE, str(error))
-    if gradient is None:
-        return _explain_nothing(recording.between([source], [target]))
-    return _judged(gradient.numpy(), numbers, recording)
-
-
-def _explain_nothing(path: Recording) -> GradientExplanation:
-    """The ops in between have gradients, but gave none: functions with a gradient of their own, most likely."""
-    blocks = [record for record in path.records if isinstance(record.op.gradient, Pullback)]
-    text = "the rules of the ops in between gave no gradient for the source"
-    if not blocks:
-        return GradientExplanation(GradientState.NO_GRADIENT, text)
-    last = blocks[-1]
-    return GradientExplanation(
-        GradientState.NO_GRADIENT,
-        f"{text}; {last.op.name} at {describe(last.location)} decides by itself: explain a tape inside of it",
-        last.op.name,
-        last.location,
-    )
+    return None if gradient is None else _judged(gradient.numpy(), numbers, recording)
 
 
 def _judged(gradient: Any, numbers: _Numbers, recording: Recording) -> GradientExplanation:

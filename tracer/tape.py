@@ -18,7 +18,7 @@ from graphjit.compiler.tensortype import TensorShape
 from graphjit.compiler.writer import GraphWriter
 from graphjit.runtime.errors import DtypeError, FailedPreconditionError, InvalidArgumentError, ShapeError
 
-from .explain_gradient import GradientExplanation, explain_none, explain_numbers, note_latest
+from .explain_gradient import GradientExplanation, explain_none, explain_nothing, explain_numbers, note_latest
 from .jacobian import VectorProduct, batch_rows, filled, jacobian_rows, require_tensor
 from .state import State
 from .structure import flatten, unflatten
@@ -344,8 +344,9 @@ class GradientTape:
         self, recorder: TapeRecorder, targets: Sequence[Any], sources: Sequence[Any], gradients: Sequence[Any]
     ) -> None:
         """After the tape let go of its records, keep what tells why a gradient was None."""
-        if self._recorder is None and any(one is None for one in gradients):
-            self._outline = Outline(recorder.trail, recorder.recording, [*targets, *sources])
+        missing = [source for source, gradient in zip(sources, gradients, strict=True) if gradient is None]
+        if self._recorder is None and missing:
+            self._outline = Outline(recorder.trail, recorder.recording, [*targets, *sources], missing)
 
     def explain(self, target: Any, source: Any) -> GradientExplanation:
         """Why `gradient(target, source)` is None, zero, infinite or not a number: see `gj.explain_gradient`.
@@ -358,11 +359,17 @@ class GradientTape:
         kept = self._outline if self._recorder is None else None
         if kept is not None and kept.knows(source) and kept.knows(target):
             found = explain_none(kept, target, source)
+            if found is None and kept.has_no_gradient(source):
+                found = explain_nothing(kept, source)
             if found is not None:
                 return found
         recorder = self._current()
         outline = Outline(recorder.trail, recorder.recording, [target, source])
-        return explain_none(outline, target, source) or explain_numbers(recorder.recording, target, source)
+        return (
+            explain_none(outline, target, source)
+            or explain_numbers(recorder.recording, target, source)
+            or explain_nothing(outline, source)
+        )
 
 
 _warned: set[str] = set()

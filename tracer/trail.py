@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from graphjit.compiler.gradient import Record, Recording, is_differentiable, key_of
 from graphjit.compiler.location import CodeLine, user_line
-from graphjit.compiler.op import Differentiability, Op
+from graphjit.compiler.op import Differentiability, Op, Pullback
 from graphjit.compiler.writer import Symbol
 
 from .state import ASSIGNMENT, State
@@ -31,6 +31,7 @@ class Event(NamedTuple):
     outputs: tuple[Token, ...]
     takes: tuple[bool, ...]  # for each output: whether its dtype has gradients
     line: CodeLine | None
+    decides: bool = False  # whether its gradient rule says by itself which operands get a gradient
 
     @property
     def is_assignment(self) -> bool:
@@ -120,19 +121,33 @@ def _outlined(record: Record) -> Event:
         tuple(key_of(output) for output in record.outputs),
         tuple(is_differentiable(output.dtype) for output in record.outputs),
         record.code_line,
+        isinstance(record.op.gradient, Pullback),
     )
 
 
 class Outline:
-    """All events of a recording, without its tensors, and the tokens of some values."""
+    """All events of a recording, without its tensors, and the tokens of some values.
 
-    def __init__(self, trail: Trail, recording: Recording, values: Sequence[Any]) -> None:
+    Args:
+      trail, recording: what a tape noted.
+      values: what will be asked about.
+      without_gradient: those of them for which a gradient was asked, and was None.
+    """
+
+    def __init__(
+        self, trail: Trail, recording: Recording, values: Sequence[Any], without_gradient: Sequence[Any] = ()
+    ) -> None:
         self.events = tuple(trail.events(recording))
         self._known = [(reference_to(value), trail.token(value, recording)) for value in values]
+        self._without = [reference_to(value) for value in without_gradient]
 
     def knows(self, value: Any) -> bool:
         """Whether `token` can answer for the value."""
         return any(reference() is _owner(value) for reference, _ in self._known)
+
+    def has_no_gradient(self, value: Any) -> bool:
+        """Whether it is known that the gradient was None."""
+        return any(reference() is _owner(value) for reference in self._without)
 
     def token(self, value: Any) -> Token | None:
         """What names the value, None if it does not depend on anything that was watched."""

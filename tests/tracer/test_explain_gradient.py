@@ -125,6 +125,19 @@ def test_g20_numpy() -> None:
     assert ".numpy()" in found.text
 
 
+def test_a_function_that_decides_by_itself() -> None:
+    """A compiled function in between that gives no gradient is named, before and after."""
+    v = gj.Variable(2.0)
+
+    @gj.compile
+    def stepped(x: Any) -> Any:
+        return gj.floor(x) * v
+
+    found = _explained(stepped, gj.constant(1.5))
+    assert (found.state, found.op) == (GradientState.NO_GRADIENT, "stepped")
+    assert "decides that by itself" in found.text
+
+
 def test_missing_rule() -> None:
     """G16: an op without a rule is an error of gradient, and explained as such."""
     with gj.GradientTape() as tape:
