@@ -13,10 +13,22 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from graphjit.runtime.errors import ShapeError
+
 from .dispatch import apply
 from .op import Differentiability, Example, Gradient, Kind, Op, declare
-from .operand import FOR_NUMPY, PUBLIC, as_operand, as_operands, kinds_in_words, require_kind, require_same_dtype
+from .operand import (
+    FOR_NUMPY,
+    PUBLIC,
+    as_operand,
+    as_operands,
+    is_operand_like,
+    kinds_in_words,
+    require_kind,
+    require_same_dtype,
+)
 from .tensortype import DType, TensorType, bool_, broadcast_shapes, normalize_axes
+from .writer import static_value
 
 Kernel = str | Callable[[tuple[TensorType, ...], Mapping[str, Any]], str] | None
 ResultDType = DType | None
@@ -206,6 +218,30 @@ def reduced_shape(shape: Sequence[Any], axis: tuple[int, ...], keepdims: bool) -
     return tuple(size for position, size in enumerate(shape) if position not in axis)
 
 
+def axes_argument(axis: Any, rank: int) -> tuple[int, ...]:
+    """The axes that an argument names: None for all, an integer, a sequence, or a tensor that is known.
+
+    Raises:
+      ShapeError: if one is out of range or named twice, or a traced tensor names them.
+    """
+    if not is_operand_like(axis):
+        return normalize_axes(axis, rank)
+    known = static_value(as_operand(axis))
+    if known is None:
+        raise ShapeError("the axes must be known when the function is traced, but a traced tensor names them")
+    return normalize_axes(np.asarray(known).tolist(), rank)
+
+
+def _reduction_arguments(op: Op) -> str:
+    """The part of a docstring that all reductions share."""
+    return (
+        f"Args:\n  input_tensor: {kinds_in_words(op.dtypes)}.\n"
+        "  axis: an axis, a list of axes, or None for all of them; negative ones count from the end.\n"
+        "  keepdims: whether the axes stay, with size 1.\n\n"
+        "Raises:\n  DtypeError: for other dtypes.\n  ShapeError: if there is no such axis.\n"
+    )
+
+
 def infer_reduction(dtypes: str, result: ResultDType) -> Callable[..., tuple[TensorType, ...]]:
     """Inference for reductions with attributes `axis` (normalised tuple) and `keepdims`."""
 
@@ -264,8 +300,8 @@ def reduction(
 
     def function(input_tensor: Any, axis: Any = None, keepdims: bool = False, name: str | None = None) -> Any:
         operand = as_operand(input_tensor)
-        axes = normalize_axes(axis, operand.type.rank)
+        axes = axes_argument(axis, operand.type.rank)
         return apply(op, operand, axis=axes, keepdims=bool(keepdims))
 
-    named: ReductionFunction = _named(function, name, doc, "graphjit", op)
+    named: ReductionFunction = _named(function, name, f"{doc}\n\n{_reduction_arguments(op)}", "graphjit", op)
     return named

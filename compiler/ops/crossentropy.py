@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from graphjit.runtime.errors import DtypeError, OutOfRangeError, ShapeError
+from graphjit.runtime.errors import DtypeError, ShapeError
 
 from ..dispatch import apply
 from ..families import binary
@@ -22,7 +22,7 @@ from .broadcasting import broadcast_to
 from .casting import cast
 from .comparing import equal
 from .filling import iota, ones_like
-from .ranges import in_range
+from .ranges import in_range, require_range
 from .reduction import Array, is_expandable, reduce_sum, widened
 from .selecting import maximum, where
 from .shaping import expand_dims, squeeze
@@ -157,14 +157,7 @@ def _sparse_type(types: tuple[TensorType, ...]) -> tuple[TensorType, ...]:
 
 
 def _require_classes(labels: Array, logits: Array) -> None:
-    classes = logits.shape[-1]
-    outside = (labels < 0) | (labels >= classes)
-    if np.any(outside):
-        place = tuple(int(one) for one in np.argwhere(outside)[0])
-        raise OutOfRangeError(
-            f"sparse_softmax_cross_entropy_with_logits: label {labels[place]} at {list(place)} "
-            f"is outside of [0, {classes}), the classes of logits of shape {logits.shape}"
-        )
+    require_range(labels, logits.shape[-1], "label")
 
 
 def _sparse_array(labels: Array, logits: Array) -> Array:
@@ -183,10 +176,10 @@ def _is_label(labels: Any, logits: Any) -> Any:
 def _sparse_definition(labels: Any, logits: Any) -> Any:
     if not (is_expandable(logits.type) and labels.type.is_static):
         return None
-    checked = in_range(labels, logits.type.sizes[-1], "label")
     low = shifted(logits, -1)
-    picked = reduce_sum(where(_is_label(checked, logits), low, 0.0), -1, keepdims=True)
-    return squeeze(log(reduce_sum(exp(low), -1, keepdims=True)) - picked, -1)
+    picked = reduce_sum(where(_is_label(labels, logits), low, 0.0), -1, keepdims=True)
+    loss = log(reduce_sum(exp(low), -1, keepdims=True)) - picked
+    return squeeze(in_range(loss, expand_dims(labels, -1), logits.type.sizes[-1], "label"), -1)
 
 
 def _sparse_gradient(g: Any, y: Any, labels: Any, logits: Any) -> Any:
@@ -240,8 +233,7 @@ def _difference(labels: Any, logits: Any) -> Any:
 def _difference_definition(g: Any, labels: Any, logits: Any) -> Any:
     if not all(one.type.is_static for one in (g, labels)) or not is_expandable(logits.type):
         return None
-    checked = in_range(labels, logits.type.sizes[-1], "label")  # as in the loss, with which it can then be shared
-    return expand_dims(g, -1) * _difference(checked, logits)
+    return expand_dims(g, -1) * _difference(labels, logits)
 
 
 def _loss_cotangent(h: Any, y: Any, g: Any, labels: Any, logits: Any) -> Any:

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from ..dispatch import apply
-from ..families import infer_reduction
+from ..families import axes_argument, infer_reduction
 from ..op import Example, Kind, Op, declare
 from ..operand import as_operand, public
-from ..tensortype import element_count, normalize_axes
+from ..tensortype import element_count
 from .arithmetic import divide_no_nan, sqrt, square
 from .reduction import (
     Array,
@@ -121,7 +121,7 @@ def reduce_variance(input_tensor: Any, axis: Any = None, keepdims: bool = False,
     gj.Tensor([1. 4.], shape=(2,), dtype=float32)
     """
     operand = as_operand(input_tensor)
-    axes = normalize_axes(axis, operand.type.rank)
+    axes = axes_argument(axis, operand.type.rank)
     return apply(variance_op, operand, axis=axes, keepdims=bool(keepdims))
 
 
@@ -139,7 +139,7 @@ def reduce_std(input_tensor: Any, axis: Any = None, keepdims: bool = False, name
     gj.Tensor([1. 2.], shape=(2,), dtype=float32)
     """
     operand = as_operand(input_tensor)
-    axes = normalize_axes(axis, operand.type.rank)
+    axes = axes_argument(axis, operand.type.rank)
     return apply(std_op, operand, axis=axes, keepdims=bool(keepdims))
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from graphjit.runtime.errors import InvalidArgumentError
 
 from ..dispatch import apply
-from ..families import infer_reduction
+from ..families import axes_argument, infer_reduction
 from ..op import Example, Kind, Op, declare
 from ..operand import PUBLIC, as_operand, for_numpy, public
 from ..tensortype import normalize_axes, normalize_axis
@@ -79,7 +79,7 @@ def reduce_euclidean_norm(input_tensor: Any, axis: Any = None, keepdims: bool = 
     gj.Tensor(5.0, shape=(), dtype=float32)
     """
     operand = as_operand(input_tensor)
-    axes = normalize_axes(axis, operand.type.rank)
+    axes = axes_argument(axis, operand.type.rank)
     return apply(euclidean_norm_op, operand, axis=axes, keepdims=bool(keepdims))
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from graphjit.runtime.errors import DivisionByZeroError
 
 from ..dispatch import apply
-from ..families import FLAT, ReductionKernel, infer_reduction, reduction
+from ..families import FLAT, ReductionKernel, axes_argument, infer_reduction, reduction
 from ..op import Example, Kind, Op, declare
 from ..operand import PUBLIC, as_operand, public
 from ..tensortype import DType, TensorType, as_dtype, bool_, element_count, int64, normalize_axes
@@ -262,7 +262,7 @@ def reduce_mean(input_tensor: Any, axis: Any = None, keepdims: bool = False, nam
     gj.Tensor([2. 3.], shape=(2,), dtype=float32) 1
     """
     operand = as_operand(input_tensor)
-    axes = normalize_axes(axis, operand.type.rank)
+    axes = axes_argument(axis, operand.type.rank)
     return apply(mean_op, operand, axis=axes, keepdims=bool(keepdims))
 
 

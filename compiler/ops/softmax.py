@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from ..dispatch import apply
-from ..families import infer_reduction
+from ..families import axes_argument, infer_reduction
 from ..op import Example, Kind, Op, declare
 from ..operand import as_operand, public, require_kind
-from ..tensortype import TensorType, normalize_axes, normalize_axis
+from ..tensortype import TensorType, normalize_axis
 from .comparing import equal
 from .reduction import Array, Axes, is_expandable, reduce_max, reduce_sum, widened, with_reduced_axes
 from .rounding import isfinite
@@ -89,11 +89,11 @@ def reduce_logsumexp(input_tensor: Any, axis: Any = None, keepdims: bool = False
       DtypeError: if the elements are no floats.
 
     >>> import graphjit as gj
-    >>> print(gj.reduce_logsumexp([1000.0, 1000.0]))
-    gj.Tensor(1000.6931, shape=(), dtype=float32)
+    >>> print(gj.reduce_logsumexp([1000.0, -1000.0]))
+    gj.Tensor(1000.0, shape=(), dtype=float32)
     """
     operand = as_operand(input_tensor)
-    axes = normalize_axes(axis, operand.type.rank)
+    axes = axes_argument(axis, operand.type.rank)
     return apply(logsumexp_op, operand, axis=axes, keepdims=bool(keepdims))
 
 

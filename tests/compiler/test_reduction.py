@@ -384,3 +384,14 @@ def test_numpy_norm() -> None:
     for keywords in ({}, {"ord": "fro"}, {"ord": 1}, {"ord": 2}, {"axis": 0}, {"axis": 0, "ord": 0},
                      {"axis": 1, "ord": -np.inf}, {"axis": (1, 0), "ord": 1}):  # fmt: skip
         np.testing.assert_allclose(np.linalg.norm(gj.constant(x), **keywords), np.linalg.norm(x, **keywords))
+
+
+def test_axes_may_be_known_tensors() -> None:
+    """Made while tracing, or eager; not ones that come from outside into a graph."""
+    x = numbers(2, 3, 4)
+    for axis in ([0, 2], 1):
+        wanted = x.sum(tuple(np.atleast_1d(axis).tolist()))
+        np.testing.assert_allclose(both_modes(lambda t, a=axis: gj.reduce_sum(t, gj.constant(a)), x), wanted)
+    np.testing.assert_allclose(gj.reduce_sum(x, gj.constant([0, 1])), x.sum((0, 1)))
+    with pytest.raises(ShapeError, match="axes must be known"):
+        gj.compile(gj.reduce_sum)(x, gj.constant([0]))
