@@ -7,8 +7,10 @@ that `public` fills, because those are written in terms of operands.
 
 from __future__ import annotations
 
+import inspect
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from typing import Any, ClassVar, NoReturn, TypeVar
 
 import numpy as np
@@ -157,7 +159,22 @@ def _call_for_numpy(function: Any, name: str, arguments: Any, keywords: dict[str
         )
     if keywords.get("out") is not None:
         raise InvalidArgumentError(f"{name}(out=...) cannot write into a tensor: tensors do not change")
-    return ours(*arguments, **{key: value for key, value in keywords.items() if key != "out"})
+    given = {key: value for key, value in keywords.items() if key != "out"}
+    if given:
+        _require_known(ours, name, arguments, given)
+    return ours(*arguments, **given)
+
+
+_signature = lru_cache(maxsize=None)(inspect.signature)
+
+
+def _require_known(ours: Callable[..., Any], name: str, arguments: Any, keywords: dict[str, Any]) -> None:
+    """Refuse arguments of a NumPy function that our function of the same meaning does not have."""
+    try:
+        _signature(ours).bind(*arguments, **keywords)
+    except TypeError as error:
+        known = ", ".join(_signature(ours).parameters)
+        raise InvalidArgumentError(f"{name} on tensors takes the arguments {known}: {error}") from None
 
 
 class Operand(Operators):

@@ -169,6 +169,26 @@ reciprocal = unary(
 )  # fmt: skip
 
 
+@public()
+def reciprocal_no_nan(x: Any, name: str | None = None) -> Any:
+    """1 / x, and 0 where x is 0."""
+    return divide_no_nan(1.0, as_operand(x))
+
+
+@public()
+def scalar_mul(scalar: Any, x: Any, name: str | None = None) -> Any:
+    """A tensor times a scalar.
+
+    Raises:
+      ShapeError: if the scalar has axes.
+    """
+    tensor = as_operand(x)
+    factor = as_operand(scalar, tensor.type.dtype)
+    if factor.type.rank:
+        raise ShapeError(f"scalar_mul multiplies by a scalar, not by a tensor of shape {factor.type.shape}")
+    return multiply(factor, tensor)
+
+
 def _require_divisors(x: Array, y: Array, what: str) -> None:
     """Refuse integer zeros among divisors, unless there is nothing to divide."""
     if y.dtype.kind in "iu" and x.size and not np.all(y):
@@ -374,7 +394,9 @@ __all__ = [
     "negative",
     "pow",
     "reciprocal",
+    "reciprocal_no_nan",
     "rsqrt",
+    "scalar_mul",
     "sign",
     "sqrt",
     "square",

@@ -9,7 +9,7 @@ import numpy as np
 from ..dispatch import apply
 from ..families import binary, elementwise
 from ..op import Example, Kind, Op, declare
-from ..operand import PUBLIC, as_operand, as_operands, for_numpy, public, require_kind, require_same_dtype
+from ..operand import FOR_NUMPY, PUBLIC, as_operand, as_operands, for_numpy, public, require_kind, require_same_dtype
 from ..tensortype import TensorType, bool_, broadcast_shapes
 
 Array = np.ndarray[Any, Any]
@@ -77,6 +77,8 @@ def where(condition: Any, x: Any = None, y: Any = None, name: str | None = None)
 
 @for_numpy(np.where)
 def _numpy_where(condition: Any, *choices: Any) -> Any:
+    if not choices:
+        return FOR_NUMPY[np.nonzero](condition)
     operand = as_operand(condition)
     truth = operand if operand.type.dtype.is_bool else PUBLIC["cast"](operand, bool_)
     return where(truth, *choices)

@@ -15,9 +15,9 @@ import numpy as np
 from graphjit.runtime.errors import InvalidArgumentError
 
 from ..dispatch import apply
-from ..families import BinaryFunction, UnaryFunction, binary, unary
+from ..families import BinaryFunction, UnaryFunction, binary, elementwise, unary
 from ..op import Example, Kind, Op, declare
-from ..operand import PUBLIC, as_operand, for_numpy, public, require_kind
+from ..operand import PUBLIC, as_operand, as_operands, for_numpy, public, require_kind
 from ..tensortype import TensorType
 
 Array = np.ndarray[Any, Any]
@@ -114,15 +114,32 @@ atan = unary(
     "atan", np.arctan, "atan({0})", [lambda g, y, x: g / (1.0 + x * x)],
     doc="The angle in radians whose tangent is x.",
 )  # fmt: skip
-atan2 = binary(
-    "atan2", np.arctan2, "atan2({0}, {1})",
+_atan2_op = elementwise(
+    "atan2", 2, np.arctan2, "atan2({0}, {1})",
     [lambda g, z, y, x: g * (x / (x * x + y * y)), lambda g, z, y, x: -g * (y / (x * x + y * y))],
-    doc="The angle in radians of the point whose ordinate is the first operand, in [-pi, pi].",
-    dtypes="f", domain=(0.2, 4.0),
-    examples=(
-        Example((np.array([0.0, -0.0, 0.0, -0.0]), np.array([-1.0, -1.0, 0.0, -0.0])), differentiable=False),
-    ),
+    "The angle in radians of the point (x, y), in [-pi, pi].", "f", None, (0.2, 4.0),
+    {
+        "examples": (
+            Example((np.array([0.0, -0.0, 0.0, -0.0]), np.array([-1.0, -1.0, 0.0, -0.0])), differentiable=False),
+        )
+    },
 )  # fmt: skip
+
+
+@public(numpy=np.arctan2)
+def atan2(y: Any, x: Any, name: str | None = None) -> Any:
+    """The angle in radians of the point (x, y), in [-pi, pi]; the ordinate comes first.
+
+    Raises:
+      DtypeError: if the dtypes differ, or are no floats.
+
+    >>> import graphjit as gj
+    >>> print(gj.atan2(0.0, -1.0))
+    gj.Tensor(3.1415927, shape=(), dtype=float32)
+    """
+    return apply(_atan2_op, *as_operands(y, x))
+
+
 rad2deg = unary(
     "rad2deg", np.rad2deg, "{0} * {T}(57.29577951308232)", [lambda g, y, x: g * (180.0 / math.pi)],
     doc="Radians as degrees.",

@@ -11,6 +11,7 @@ from graphjit.compiler.ops.ordering import top_k
 from graphjit.compiler.ops.positions import *
 from graphjit.compiler.ops.reduction import *
 from graphjit.compiler.ops.rounding import *
+from graphjit.compiler.ops.rounding import isfinite as is_finite, isinf as is_inf, isnan as is_nan
 from graphjit.compiler.ops.scanning import *
 from graphjit.compiler.ops.selecting import *
 from graphjit.compiler.ops.softmax import *

@@ -363,6 +363,10 @@ def test_numpy_functions_with_other_arguments() -> None:
     np.testing.assert_allclose(np.round(tensor, 1).numpy(), np.round(x, 1))
     np.testing.assert_allclose(np.round(tensor, -1).numpy(), np.round(x, -1))
     np.testing.assert_array_equal(np.astype(tensor, np.int32).numpy(), x.astype(np.int32), strict=True)
+    (places,) = np.where(gj.constant(x) > 0)
+    np.testing.assert_array_equal(places.numpy(), [1, 2])
+    with pytest.raises(InvalidArgumentError, match=r"takes the arguments x, y.*dtype"):
+        np.add(tensor, 1.0, dtype=np.float32)
     with pytest.raises(InvalidArgumentError, match="out"):
         np.add(tensor, 1.0, out=x)
     with pytest.raises(InvalidArgumentError, match="reduce"):
@@ -373,4 +377,16 @@ def test_namespaces() -> None:
     """TensorFlow's names are where TensorFlow has them, and NumPy's beside them."""
     assert gj.math.floormod is gj.mod and gj.math.truediv is gj.divide
     assert gj.arcsin is gj.asin and gj.power is gj.pow and gj.absolute is gj.abs
-    assert gj.bitwise.invert is gj.bitwise_not
+    assert gj.bitwise.invert is gj.bitwise_not and gj.math.is_nan is gj.isnan
+
+
+def test_arguments_have_tensorflows_names() -> None:
+    """Calls by keyword mean what they mean in TensorFlow; the ordinate of atan2 is y."""
+    assert gj.atan2(y=1.0, x=0.0).numpy() == np.float32(np.pi / 2)
+    assert gj.pow(x=2.0, y=3.0).numpy() == 8.0
+    assert gj.clip_by_value(t=5, clip_value_min=0, clip_value_max=3).numpy() == 3
+    assert gj.where(condition=[True], x=1, y=2).numpy().tolist() == [1]
+    assert gj.math.scalar_mul(scalar=2, x=[1.5]).numpy().tolist() == [3.0]
+    assert gj.math.reciprocal_no_nan(x=[0.0, 4.0]).numpy().tolist() == [0.0, 0.25]
+    with pytest.raises(ShapeError, match="scalar"):
+        gj.math.scalar_mul([1.0, 2.0], [1.5])
