@@ -18,6 +18,7 @@ from .graph import Equation, Graph, Literal, Location, Value
 from .location import add_location, describe, user_location, user_location_and_name
 from .op import Op, find_op
 from .operand import Operand
+from .reference import Reference
 from .tensortype import TensorType
 
 
@@ -39,6 +40,10 @@ class Symbol(Operand):
     def name(self) -> str:
         """The user's name for it, where one is known."""
         return self.value.name
+
+    def ref(self) -> Reference:
+        """A hashable stand-in for the value itself."""
+        return Reference(self, self.value)
 
     def __repr__(self) -> str:
         return f"<gj.Symbol %{self.value.name or '?'}: shape={self.shape}, dtype={self.dtype.name}>"

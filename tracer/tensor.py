@@ -8,6 +8,7 @@ import numpy as np
 
 from graphjit.compiler.dispatch import current_interpreter
 from graphjit.compiler.operand import PUBLIC, Operand, ReadsAsOperand, as_array, as_operand, is_operand_like
+from graphjit.compiler.reference import Reference
 from graphjit.compiler.tensortype import DType, TensorType, as_dtype, element_count, type_of_array
 from graphjit.runtime.errors import DtypeError, InvalidArgumentError, TraceError
 
@@ -136,28 +137,6 @@ class Tensor(Operand):
 
     def __deepcopy__(self, memo: Any) -> Tensor:
         return self
-
-
-class Reference:
-    """Identifies one tensor or variable; hashable, equal only for the same object."""
-
-    __slots__ = ("_target",)
-
-    def __init__(self, target: Any) -> None:
-        self._target = target
-
-    def deref(self) -> Any:
-        """The tensor or variable."""
-        return self._target
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Reference) and other._target is self._target
-
-    def __hash__(self) -> int:
-        return id(self._target)
-
-    def __repr__(self) -> str:
-        return f"<Reference to {self._target!r}>"
 
 
 def numpy_repr(array: np.ndarray[Any, Any]) -> str:

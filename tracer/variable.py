@@ -14,13 +14,14 @@ import numpy as np
 from graphjit.compiler.dispatch import current_interpreter, current_scope, not_recording, tell_recorders
 from graphjit.compiler.operand import PUBLIC, Operand, ReadsAsOperand, as_array, as_operand
 from graphjit.compiler.ops.shaping import identity_op
+from graphjit.compiler.reference import Reference
 from graphjit.compiler.tensortype import DType, TensorShape, TensorType, as_dtype, type_of_array
 from graphjit.compiler.writer import Symbol
 from graphjit.runtime.errors import DtypeError, InvalidArgumentError, MutationError, ShapeError
 
 from .namescope import scoped_name
 from .state import State, StateInterpreter, assign, created, read
-from .tensor import CPU, Reference, Tensor, numpy_repr
+from .tensor import CPU, Tensor, numpy_repr
 
 
 class Variable(State):

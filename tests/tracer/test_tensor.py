@@ -150,6 +150,23 @@ def test_h9_equality_and_hash() -> None:
     assert x.ref().deref() is x
 
 
+def test_h9_symbols_have_references_too() -> None:
+    """H9: while a function is traced, a reference stands for the value, whichever object shows it."""
+
+    @gj.compile
+    def f(x: Any) -> Any:
+        y = x + 1.0
+        assert {x.ref(): 1, y.ref(): 2}[x.ref()] == 1
+        assert x.ref() != y.ref()
+        with pytest.raises(TypeError, match=r"x.ref\(\)"):
+            hash(x)
+        with pytest.raises(TypeError, match="do not change"):
+            x[0] = 1.0
+        return y
+
+    assert f(gj.constant([1.0])).numpy().tolist() == [2.0]
+
+
 def test_pickle_and_copy() -> None:
     """Tensors are values: copies need no copying, and pickles carry the bits."""
     x = gj.constant([[1.0, np.nan], [-0.0, np.inf]])
