@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from differences import difference_gradient, reverse_gradient
-from examples import Array, Case, cases_of
+from op_cases import Array, Case, cases_of
 
 import graphjit
 from graphjit.compiler.backends.jit import build
