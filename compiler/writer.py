@@ -15,6 +15,7 @@ from graphjit.runtime.errors import GraphjitError, ScopeError, TraceError
 
 from .dispatch import Interpreter, current_interpreter, interpreting
 from .graph import Equation, Graph, Literal, Location, Value
+from .holders import describe_holder
 from .location import add_location, describe, user_location, user_location_and_name
 from .op import Op, find_op
 from .operand import Operand
@@ -132,9 +133,7 @@ class GraphWriter(Interpreter):
         literal: Literal = equation.attributes["value"]
         return literal.array
 
-    def apply(
-        self, op: Op, operands: tuple[Operand, ...], attributes: Mapping[str, Any]
-    ) -> tuple[Operand, ...]:
+    def apply(self, op: Op, operands: tuple[Operand, ...], attributes: Mapping[str, Any]) -> tuple[Operand, ...]:
         values = tuple(self.lift(operand).value for operand in operands)
         location, name = self._place()
         try:
@@ -202,18 +201,17 @@ class GraphWriter(Interpreter):
 
 def leaked(symbol: Symbol) -> ScopeError:
     """The error for a symbol that is used outside of the trace that made it."""
+    holder = describe_holder(symbol)
     error = ScopeError(
         f"{symbol!r} was traced inside {symbol.writer.name!r} and is used outside of that trace. "
-        f"It was made at {describe(symbol.location)}. "
+        f"It was made at {describe(symbol.location)}{f', and is held by {holder}' if holder else ''}. "
         "Return it from the function, or keep state in a gj.Variable"
     )
     add_location(error, user_location())
     return error
 
 
-def write_graph(
-    name: str, types: Sequence[TensorType], body: Callable[..., Operand | Sequence[Operand]]
-) -> Graph:
+def write_graph(name: str, types: Sequence[TensorType], body: Callable[..., Operand | Sequence[Operand]]) -> Graph:
     """The graph of `body`, called with one symbol for each type.
 
     >>> from graphjit.compiler.tensortype import TensorType, float32

@@ -27,7 +27,7 @@ class Entry:
     way as well; variables that are only arguments (None) may be any others.
     """
 
-    __slots__ = ("concrete", "guards", "keys", "names", "reached", "slots", "structure", "ties", "used")
+    __slots__ = ("concrete", "guards", "keys", "names", "reached", "seen", "slots", "structure", "ties", "used")
 
     def __init__(self, call: Call, slots: tuple[Slot, ...], concrete: Concrete, guards: Guards) -> None:
         self.structure = call.structure
@@ -37,6 +37,7 @@ class Entry:
         self.guards = guards
         self.keys: list[Hashable] = []
         self.used = 0
+        self.seen = 0
         reached = [*guards.variables(), *concrete.variables]
         self.reached = frozenset(map(id, reached))
         self.ties = tuple(
@@ -77,6 +78,8 @@ class TraceCache:
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.misses = 0
+        self.short: dict[Hashable, Entry] = {}
+        """What serves calls that are told apart by a simpler key."""
         self._by_key: dict[Hashable, tuple[Entry, ...]] = {}
         self._entries: list[Entry] = []
         self._clock = itertools.count(1)
@@ -102,7 +105,8 @@ class TraceCache:
         """Keep an entry; the one that was not used for longest goes if there are too many."""
         self._entries.append(entry)
         self.enter(entry, key)
-        self.touch(entry)
+        self._note_uses()
+        entry.used = next(self._clock)
         while len(self._entries) > self.limit:
             self.remove(min(self._entries, key=lambda one: one.used))
 
@@ -113,9 +117,18 @@ class TraceCache:
         if len(entry.keys) > self.limit:
             self._forget(entry, entry.keys.pop(0))
 
-    def touch(self, entry: Entry) -> None:
-        """Note that an entry was used."""
-        entry.used = next(self._clock)
+    def remember(self, key: Hashable, entry: Entry) -> None:
+        """Let an entry be found under a simpler key."""
+        if len(self.short) >= 8 * self.limit:
+            self.short.clear()
+        self.short[key] = entry
+
+    def _note_uses(self) -> None:
+        """Note which entries were used since this was asked last; calls themselves only count."""
+        for entry in self._entries:
+            if entry.concrete.hits != entry.seen:
+                entry.seen = entry.concrete.hits
+                entry.used = next(self._clock)
 
     def remove(self, entry: Entry) -> None:
         """Let go of an entry."""
@@ -123,6 +136,7 @@ class TraceCache:
         self._retired_hits += entry.concrete.hits
         for key in entry.keys:
             self._forget(entry, key)
+        self.short = {key: one for key, one in self.short.items() if one is not entry}
 
     def _forget(self, entry: Entry, key: Hashable) -> None:
         left = tuple(one for one in self._by_key.get(key, ()) if one is not entry)
@@ -133,6 +147,7 @@ class TraceCache:
 
     def clear(self) -> None:
         """Let go of all entries."""
+        self.short = {}
         self._by_key.clear()
         self._entries.clear()
 

@@ -33,6 +33,10 @@ class Expectation(ABC):
         """The variables in it."""
         return []
 
+    def difference(self, value: Any) -> tuple[str, str, str]:
+        """What of a value that does not match is different: where in it, what it was, what it is."""
+        return "", str(self), described(value)
+
     @abstractmethod
     def __str__(self) -> str:
         """The value as it was, for messages."""
@@ -126,6 +130,18 @@ class SameContainer(Expectation):
                 return False
             value = value.values()
         return all(part.matches(one) for part, one in zip(self._parts, value, strict=True))
+
+    def difference(self, value: Any) -> tuple[str, str, str]:
+        if type(value) is not self._kind or len(value) != len(self._keys or self._parts) or not self._parts:
+            return super().difference(value)
+        if isinstance(value, dict) and self._keys != tuple(map(_element_key, value)):
+            return super().difference(value)
+        names = list(value) if isinstance(value, dict) else range(len(value))
+        for name, part in zip(names, self._parts, strict=True):
+            if not part.matches(value[name]):
+                where, old, new = part.difference(value[name])
+                return f"[{name!r}]{where}", old, new
+        return super().difference(value)
 
     def __str__(self) -> str:
         return self._shown

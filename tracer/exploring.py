@@ -26,6 +26,7 @@ from .places import (
     AttributePlace,
     CellPlace,
     FieldsPlace,
+    MethodPlace,
     NamePlace,
     Place,
     StaticPlace,
@@ -242,7 +243,8 @@ class Explorer:
         elif name in own or held is MISSING or not hasattr(type(held), "__get__"):
             self._add(AttributePlace(target, name), value)
         elif isinstance(held, FunctionType | staticmethod | classmethod) or hasattr(held, "python_function"):
-            self._add(StaticPlace(type(target), name), held)
+            self._visit_member(held)
+            self._add(MethodPlace(target, name), None)
         elif hasattr(type(held), "__set__"):
             # A slot, or another descriptor that stores what was set.
             self._add(AttributePlace(target, name), value)

@@ -32,7 +32,7 @@ from .modes import functions_run_eagerly
 from .pinned import ConcreteFunction, pretty
 from .program import Options
 from .results import take_results_apart
-from .retraces import FIRST, Cause, Retrace, Retraces, Warner, cause_of_arguments, cause_of_change
+from .retraces import FIRST, Cause, Retrace, Retraces, Warner, cause_of_arguments, cause_of_change, recompiled
 from .signature import Call, Parameters, Slot, TensorSlot, value_key
 from .specs import InputSignature
 from .state import State
@@ -81,7 +81,6 @@ class Function:
         self._signature = self._make_signature()
         self._lock = threading.RLock()
         self._cache = TraceCache(settings.cache_size)
-        self._fast: dict[Hashable, Entry] = {}
         self._generalizer = Generalizer(settings.static)
         self._retraces: list[Retrace] = []
         self._warner = Warner(self.name)
@@ -98,7 +97,7 @@ class Function:
         """Run for these arguments; trace first if no trace fits."""
         if not kwargs and is_plain() and not functions_run_eagerly():
             key, arrays = _fast_key(args)
-            entry = self._fast.get(key)
+            entry = self._cache.short.get(key)
             if entry is not None and entry.guards.hold():
                 return entry.concrete.run(arrays, None)
             return self._call(args, kwargs, key)
@@ -113,14 +112,8 @@ class Function:
         call = self._take_apart(args, kwargs)
         entry = self._entry(call)
         if fast_key is not None and not entry.concrete.needs_call and self._signature is None:
-            self._remember(fast_key, entry)
+            self._cache.remember(fast_key, entry)
         return _run(entry, call)
-
-    def _remember(self, key: Hashable, entry: Entry) -> None:
-        """Let calls that look the same take the short way."""
-        if len(self._fast) >= 4 * self.settings.cache_size:
-            self._fast.clear()
-        self._fast[key] = entry
 
     def _take_apart(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
         call = self._take_apart_plainly(args, kwargs)
@@ -175,7 +168,6 @@ class Function:
                 entry = self._cache.find(call) or self._cache.find_wider(call)
                 if entry is None:
                     entry = self._traced_entry(call)
-        self._cache.touch(entry)
         self._last = entry
         return entry
 
@@ -245,6 +237,8 @@ class Function:
             cause.advice,
         )
         self._retraces.append(record)
+        if record.number == 1 and self._instance is None:
+            recompiled.note(self.python_function, record)
         self._warner.note(cause, record)
 
     # --- methods ---
@@ -296,7 +290,6 @@ class Function:
     def clear(self) -> None:
         """Let go of all traces; the next call traces anew."""
         with self._lock:
-            self._fast.clear()
             self._cache.clear()
             self._generalizer.clear()
             self._last = None
@@ -454,6 +447,11 @@ class _Method:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self._function(*args, **kwargs)
+
+    @property
+    def __func__(self) -> Callable[..., Any]:
+        """The Python function, as bound methods of Python have it."""
+        return self._function.python_function
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._function, name)

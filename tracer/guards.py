@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from graphjit.compiler.tensortype import TensorShape
+
 from .adoption import owner_of
 from .expectations import Expectation, SameElements, SameObject, SameValue, expectation_of
 from .places import MISSING, AttributePlace, CellPlace, FieldsPlace, FixedPlace, NamePlace, Place
-from .signature import described
 from .state import State
-from .tracing import CapturedArray, TracedFunction
+from .tracing import CapturedArray, CapturedVariable, TracedFunction
 
 Array = np.ndarray[Any, Any]
 
@@ -64,7 +65,8 @@ class Guards:
         for place, expectation in self.pairs:
             value = place.read()
             if not expectation.matches(value):
-                return Change(str(place), str(expectation), described(value))
+                where, old, new = expectation.difference(value)
+                return Change(f"{where} of {place}" if where else str(place), old, new)
         return None
 
     def variables(self) -> list[State]:
@@ -98,9 +100,41 @@ def make_guards(places: Iterable[Place], traced: TracedFunction) -> Guards:
     for place in places:
         if not (isinstance(place, AttributePlace | CellPlace | FieldsPlace) and place.target is None):
             pairs.append((place, expectation_of(place.read(), lambda array: id(array) in inputs)))
+    for source in traced.sources:
+        if isinstance(source, CapturedVariable) and _may_change_shape(source.variable):
+            place = ShapePlace(source.variable)
+            pairs.append((place, expectation_of(place.read(), _is_no_input)))
     for array, snapshot in traced.contents:
         pairs.append((FixedPlace(array, "the elements of an array"), SameElements(snapshot)))
     return Guards(pairs)
+
+
+class ShapePlace(Place):
+    """The shape of what a variable holds, where values of several shapes are allowed."""
+
+    __slots__ = ("variable",)
+
+    def __init__(self, variable: State) -> None:
+        self.variable = variable
+
+    @property
+    def key(self) -> Hashable:
+        return "shape", id(self.variable)
+
+    def read(self) -> Any:
+        return self.variable.array.shape
+
+    def __str__(self) -> str:
+        return f"the shape of the variable {self.variable.name!r}"
+
+
+def _may_change_shape(variable: State) -> bool:
+    shape = getattr(variable, "shape", None)
+    return isinstance(shape, TensorShape) and not shape.is_fully_defined()
+
+
+def _is_no_input(array: Array) -> bool:
+    return False
 
 
 def _memory(array: Array) -> Array:

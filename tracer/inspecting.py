@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from graphjit.compiler.dump.dot import graph_to_dot
 from graphjit.compiler.dump.interchange import graph_to_json

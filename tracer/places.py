@@ -149,6 +149,16 @@ class StaticPlace(AttributePlace):
         return MISSING if cls is None else static_attribute(cls, self.name)
 
 
+class MethodPlace(AttributePlace):
+    """A method of an object: the function behind it, wherever the object finds it."""
+
+    __slots__ = ()
+
+    def read(self) -> Any:
+        value = super().read()
+        return getattr(value, "__func__", value)
+
+
 class FieldsPlace(Place):
     """All attributes that an object holds itself: what `vars` shows."""
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from types import CodeType, FunctionType
+from weakref import WeakKeyDictionary
 
 from graphjit.compiler.graph import Location
 from graphjit.compiler.location import describe
 
 from .guards import Change
+from .places import cell_value
 from .signature import Call, NumberSlot, ObjectSlot, Slot, TensorSlot, ValueSlot, VariableSlot
 
 
@@ -142,5 +145,31 @@ class Warner:
             f"{cause.old} and is {cause.new}, called at {describe(record.call_site)}. To avoid it: {cause.advice}"
         )
 
+
+class _Recompiled:
+    """Notices a function that is compiled again and again: each time its traces are lost."""
+
+    LIMIT = 20
+
+    def __init__(self) -> None:
+        self._counts: WeakKeyDictionary[CodeType, dict[tuple[int, ...], int]] = WeakKeyDictionary()
+
+    def note(self, function: object, record: Retrace) -> None:
+        """Take in the first trace of a compiled function."""
+        if not isinstance(function, FunctionType):
+            return
+        cells = tuple(id(cell_value(cell)) for cell in function.__closure__ or ())
+        counts = self._counts.setdefault(function.__code__, {})
+        counts[cells] = counts.get(cells, 0) + 1
+        if counts[cells] == self.LIMIT:
+            warnings.warn(
+                f"{function.__name__!r} was compiled again and traced anew {self.LIMIT} times, the last time called at "
+                f"{describe(record.call_site)}. Compile it once, outside of the loop, and call the result",
+                RetraceWarning,
+                stacklevel=2,
+            )
+
+
+recompiled = _Recompiled()
 
 __all__ = ["RetraceWarning"]

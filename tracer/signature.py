@@ -305,6 +305,8 @@ class Parameters:
 
 def _signature_of(function: Callable[..., Any], is_method: bool) -> inspect.Signature | None:
     """The function's signature, without `self` for a method; None for what has none."""
+    if isinstance(function, np.ufunc):
+        return None  # its keywords exclude each other, so that defaults cannot be handed over
     try:
         found = inspect.signature(function)
     except (TypeError, ValueError):
