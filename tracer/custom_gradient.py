@@ -10,11 +10,12 @@ from typing import Any, TypeVar
 import numpy as np
 import optree
 
-from graphjit.compiler.dispatch import apply_all, current_interpreter, interpreting, recording_by
+from graphjit.compiler.dispatch import apply, apply_all, current_interpreter, interpreting, recording_by
 from graphjit.compiler.gradient import Recording, backward, is_differentiable
 from graphjit.compiler.op import Op
-from graphjit.compiler.operand import PUBLIC, as_operand, is_operand_like
+from graphjit.compiler.operand import as_operand, is_operand_like
 from graphjit.compiler.ops.customgradient import CustomRule, custom_gradient_op
+from graphjit.compiler.ops.deferring import deferred_op
 from graphjit.runtime.errors import InvalidArgumentError, SignatureError
 
 from .state import State, read, standing_in
@@ -248,8 +249,10 @@ def _cotangent(given: Any, operand: Any) -> Any:
 def recompute_grad(f: Callable[..., Any]) -> Callable[..., Any]:
     """Let a function be computed again when it is differentiated, instead of keeping its intermediate values.
 
-    The gradients are the same; it costs a second computation and saves memory. Trainable variables
-    that the function reads get their gradients too. It may be differentiated any number of times.
+    The gradients are the same; it costs a second computation and saves memory between the two. Trainable
+    variables that the function reads get their gradients too. It may be differentiated any number of times.
+    Where value and gradient are computed in one compiled function, equal computations are merged, and
+    nothing is computed twice.
 
     >>> import graphjit as gj
     >>> runs = []
@@ -276,7 +279,8 @@ def recompute_grad(f: Callable[..., Any]) -> Callable[..., Any]:
 
 def _recomputing_rule(call: _Call) -> CustomRule:
     def cotangents(g: tuple[Any, ...], operands: tuple[Any, ...]) -> list[Any]:
-        fresh = [PUBLIC["identity"](operand) for operand in operands]
+        # What is computed from them belongs to the backward half of a compiled function, not to the forward half.
+        fresh = [apply(deferred_op, operand, g[0]) for operand in operands]
         recording = Recording()
         for operand in fresh:
             recording.watch(operand)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import graphjit as gj
+from graphjit.tracer import differentiated
 
 
 def _eager(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -266,3 +267,29 @@ def test_g13_variables_are_what_they_were() -> None:
         y = block(x)
     w.assign(100.0)
     assert [_number(one) for one in tape.gradient(y, [x, w])] == [12.0, 9.0]
+
+
+def test_g13_a_compiled_function_keeps_less(monkeypatch: pytest.MonkeyPatch) -> None:
+    """G13: what is computed again is not handed from the forward half to the backward half."""
+    w = gj.Variable([2.0, 3.0])
+    kept: list[int] = []
+
+    def noting(derivative: differentiated.Derivative) -> differentiated.Halves:
+        halves = cut(derivative)
+        kept.append(len(halves.residuals))
+        return halves
+
+    def block(x: Any) -> Any:
+        return gj.tanh(gj.exp(x * w)) * x
+
+    cut = differentiated.cut
+    monkeypatch.setattr(differentiated, "cut", noting)
+    found = []
+    for f in (block, gj.recompute_grad(block)):
+        x = gj.constant([0.1, 0.2])
+        with gj.GradientTape() as tape:
+            tape.watch(x)
+            y = gj.compile(f)(x)
+        found.append([np.asarray(one).tolist() for one in tape.gradient(y, [x, w])])
+    assert found[0] == found[1]
+    assert kept[1] < kept[0]
