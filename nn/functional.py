@@ -31,6 +31,7 @@ from graphjit.compiler.ops.moments import moments
 from graphjit.compiler.ops.neural import (
     batch_normalization,
     bias_add,
+    embedding_lookup,
     in_top_k,
     l2_loss,
     layer_normalization,
@@ -103,6 +104,7 @@ __all__ = [
     "bias_add",
     "dropout",
     "elu",
+    "embedding_lookup",
     "gelu",
     "hard_sigmoid",
     "hard_silu",

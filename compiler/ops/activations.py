@@ -23,22 +23,28 @@ _EXTREME = Example((np.array([-np.inf, -1e4, -40.0, -0.0, 0.0, 1e-12, 40.0, 1e4,
 # --- rectifiers -----------------------------------------------------------------------------------
 
 
-def _with_zero(x: Array) -> tuple[Array, Any]:
-    return x, x.dtype.type(0)
+def _positive_part(x: Array) -> Array:
+    """max(x, 0), where NaN stays NaN and -0.0 becomes 0.0."""
+    return np.asarray(np.where(x <= 0, x.dtype.type(0), x))
 
 
 relu: UnaryFunction = unary(
-    "relu", lambda x: np.maximum(*_with_zero(x)), "maximum({0}, {T}(0))",
+    "relu", _positive_part, "maximum({0}, {T}(0))",
     [lambda g, y, x: where(greater(y, 0), g, 0.0)],
     doc="max(x, 0); NaN stays NaN. The gradient at 0 is 0.", dtypes="iuf", examples=(_EXTREME,),
 )  # fmt: skip
 relu6: UnaryFunction = unary(
-    "relu6", lambda x: np.minimum(np.maximum(*_with_zero(x)), x.dtype.type(6)),
+    "relu6", lambda x: np.minimum(_positive_part(x), x.dtype.type(6)),
     "minimum(maximum({0}, {T}(0)), {T}(6))",
     [lambda g, y, x: where(logical_and(greater(y, 0), less(y, 6)), g, 0.0)],
     doc="min(max(x, 0), 6); NaN stays NaN. The gradient at 0 and at 6 is 0.", dtypes="iuf",
     examples=(_EXTREME,), domain=(-8.0, 8.0),
 )  # fmt: skip
+
+
+def _negative_part(x: Array) -> Array:
+    return np.asarray(np.where(x > 0, x.dtype.type(0), x))
+
 
 _leaky = binary(
     "leaky_relu", lambda x, alpha: np.where(x > 0, x, x * alpha), "select({0} > {T}(0), {0}, {0} * {1})",
@@ -66,7 +72,7 @@ def leaky_relu(features: Any, alpha: Any = 0.2, name: str | None = None) -> Any:
 
 
 elu: UnaryFunction = unary(
-    "elu", lambda x: np.where(x > 0, x, np.expm1(np.minimum(*_with_zero(x)))),
+    "elu", lambda x: np.where(x > 0, x, np.expm1(_negative_part(x))),
     "select({0} > {T}(0), {0}, expm1({0}))",
     [lambda g, y, x: where(less(y, 0), g * (y + 1.0), g)],
     doc="x where it is positive, else exp(x) - 1 (Clevert et al. 2015).", examples=(_EXTREME,),
@@ -80,7 +86,7 @@ _SELU_BOTH = _SELU_SCALE * _SELU_ALPHA
 selu: UnaryFunction = unary(
     "selu",
     lambda x: np.where(
-        x > 0, x.dtype.type(_SELU_SCALE) * x, x.dtype.type(_SELU_BOTH) * np.expm1(np.minimum(*_with_zero(x)))
+        x > 0, x.dtype.type(_SELU_SCALE) * x, x.dtype.type(_SELU_BOTH) * np.expm1(_negative_part(x))
     ),
     f"select({{0}} > {{T}}(0), {{T}}({_SELU_SCALE!r}) * {{0}}, {{T}}({_SELU_BOTH!r}) * expm1({{0}}))",
     [lambda g, y, x: where(less(y, 0), g * (y + _SELU_BOTH), g * _SELU_SCALE)],
@@ -190,7 +196,7 @@ def silu(features: Any, beta: Any = 1.0) -> Any:
 swish = silu
 
 log_sigmoid = unary(
-    "log_sigmoid", lambda x: np.minimum(*_with_zero(x)) - np.log1p(np.exp(-np.abs(x))), "-softplus(-{0})",
+    "log_sigmoid", lambda x: _negative_part(x) - np.log1p(np.exp(-np.abs(x))), "-softplus(-{0})",
     [lambda g, y, x: g * sigmoid(-x)],
     doc="log(sigmoid(x)), without overflow.", examples=(_EXTREME,), ulp=8.0,
 )  # fmt: skip

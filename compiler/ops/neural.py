@@ -10,8 +10,10 @@ from ..operand import as_operand, as_operands, public, require_kind
 from ..tensortype import int64, normalize_axes
 from .arithmetic import rsqrt, square
 from .casting import cast
+from .clipping import clip_by_norm
 from .comparing import equal, greater, logical_and
 from .filling import iota
+from .gathering import gather
 from .moments import moments
 from .reduction import reduce_all, reduce_sum
 from .rounding import isfinite
@@ -112,6 +114,32 @@ def layer_normalization(x: Any, scale: Any = None, offset: Any = None, axis: Any
     return batch_normalization(operand, mean, variance, offset, scale, epsilon)
 
 
+# --- rows of tables -------------------------------------------------------------------------------
+
+
+@public()
+def embedding_lookup(params: Any, ids: Any, max_norm: Any = None, name: str | None = None) -> Any:
+    """The rows of a table that `ids` name, each scaled down to `max_norm` if that is given.
+
+    Args:
+      params: the table, shape [rows, ...].
+      ids: integers in [0, rows), of any shape.
+      max_norm: the greatest norm of a row.
+
+    Raises:
+      OutOfRangeError: if an id is no row; in both modes.
+
+    >>> import graphjit as gj
+    >>> print(gj.nn.embedding_lookup([[1.0, 2.0], [3.0, 4.0]], [1, 1]).tolist())
+    [[3.0, 4.0], [3.0, 4.0]]
+    """
+    places = as_operand(ids)
+    rows = gather(params, places)
+    if max_norm is None:
+        return rows
+    return clip_by_norm(rows, max_norm, list(range(places.type.rank, rows.type.rank)))
+
+
 # --- losses and hits ------------------------------------------------------------------------------
 
 
@@ -167,6 +195,7 @@ def in_top_k(targets: Any, predictions: Any, k: Any, name: str | None = None) ->
 __all__ = [
     "batch_normalization",
     "bias_add",
+    "embedding_lookup",
     "in_top_k",
     "l2_loss",
     "layer_normalization",

@@ -69,7 +69,7 @@ def is_expandable(type: TensorType) -> bool:
 
 
 def _sum(x: Array, *, axis: Axes, keepdims: bool) -> Any:
-    return np.sum(widened(x), axis=axis, keepdims=keepdims, dtype=widened(x).dtype).astype(x.dtype)
+    return np.sum(widened(x), axis=axis, keepdims=keepdims, dtype=widened(x).dtype).astype(x.dtype, copy=False)
 
 
 def _sum_gradient(g: Any, y: Any, x: Any, *, axis: Axes, keepdims: bool) -> Any:
@@ -84,7 +84,7 @@ reduce_sum = reduction(
 
 
 def _prod(x: Array, *, axis: Axes, keepdims: bool) -> Any:
-    return np.prod(widened(x), axis=axis, keepdims=keepdims, dtype=widened(x).dtype).astype(x.dtype)
+    return np.prod(widened(x), axis=axis, keepdims=keepdims, dtype=widened(x).dtype).astype(x.dtype, copy=False)
 
 
 def _products_of_others(x: Any, axis: int) -> Any:
@@ -124,10 +124,19 @@ def _greatest(dtype: DType) -> Any:
 
 
 def _max(x: Array, *, axis: Axes, keepdims: bool) -> Any:
-    return np.max(x, axis=axis, keepdims=keepdims, initial=_least(as_dtype(x.dtype)))
+    """Of zeros with different signs the positive one, which NumPy leaves open."""
+    greatest = np.asarray(np.max(x, axis=axis, keepdims=keepdims, initial=_least(as_dtype(x.dtype))))
+    if x.dtype.kind != "f" or greatest.all():
+        return greatest
+    positive = np.any((x == 0) & ~np.signbit(x), axis=axis, keepdims=keepdims)
+    zero = np.where(positive, x.dtype.type(0.0), x.dtype.type(-0.0))
+    return np.where(greatest == 0, zero, greatest)
 
 
 def _min(x: Array, *, axis: Axes, keepdims: bool) -> Any:
+    """Of zeros with different signs the negative one."""
+    if x.dtype.kind == "f":
+        return -_max(-x, axis=axis, keepdims=keepdims)
     return np.min(x, axis=axis, keepdims=keepdims, initial=_greatest(as_dtype(x.dtype)))
 
 

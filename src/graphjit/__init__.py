@@ -26,6 +26,8 @@ from graphjit.compiler.ops.bitwise import *
 from graphjit.compiler.ops.bitwise import invert as bitwise_not
 from graphjit.compiler.ops.broadcasting import *
 from graphjit.compiler.ops.casting import *
+from graphjit.compiler.ops.checking import Assert, assert_equal, assert_greater, assert_less
+from graphjit.compiler.ops.clipping import clip_by_global_norm, clip_by_norm
 from graphjit.compiler.ops.comparing import *
 from graphjit.compiler.ops.dynamicslices import slice_ as slice
 from graphjit.compiler.ops.einsum import *
@@ -72,6 +74,7 @@ from graphjit.compiler.ops.transcendental import (
     atan2 as arctan2,
     atanh as arctanh,
 )
+from graphjit.compiler.ops.typechecks import assert_rank
 from graphjit.compiler.ops.updating import *
 from graphjit.compiler.tensortype import (
     DType,

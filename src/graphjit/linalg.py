@@ -1,5 +1,6 @@
 """gj.linalg: linear algebra, under TensorFlow's namespace."""
 
+from graphjit.compiler.ops.clipping import global_norm
 from graphjit.compiler.ops.decomposition import *
 from graphjit.compiler.ops.diagonals import band_part, diag, diag_part, set_diag
 from graphjit.compiler.ops.einsum import einsum

@@ -297,6 +297,16 @@ def test_layer_normalization() -> None:
     np.testing.assert_allclose(both.mean((1, 2)), 0, atol=1e-12)
 
 
+def test_embedding_lookup() -> None:
+    table, ids = numbers(5, 3), np.array([[4, 0], [0, 0]], np.int32)
+    np.testing.assert_array_equal(both_modes(gj.nn.embedding_lookup, table, ids), table[ids])
+    check_gradient(lambda t: gj.nn.embedding_lookup(t, ids), table)
+    limited = np.asarray(gj.nn.embedding_lookup(table, ids, max_norm=0.5))
+    assert np.linalg.norm(limited, axis=-1).max() <= 0.5 + 1e-12
+    with pytest.raises(OutOfRangeError, match="5"):
+        gj.nn.embedding_lookup(table, [5])
+
+
 def test_l2_loss() -> None:
     x = numbers(3, 4)
     np.testing.assert_allclose(both_modes(gj.nn.l2_loss, x), 0.5 * np.sum(x * x))

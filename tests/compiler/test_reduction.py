@@ -147,6 +147,17 @@ def test_not_a_number_wins() -> None:
         assert np.isnan(both_modes(function, x))
 
 
+@pytest.mark.parametrize("function", [gj.reduce_max, gj.reduce_min, gj.nn.relu, gj.nn.relu6])
+def test_signed_zeros_are_the_same_in_both_modes(function: Any) -> None:
+    """Of zeros the positive one is the greater; relu(-0.0) is 0.0."""
+    for zeros in ([-0.0, 0.0], [0.0, -0.0], [-0.0] * 17 + [0.0], [0.0] * 17 + [-0.0], [-0.0, -0.0]):
+        x = np.array(zeros, np.float32)
+        eager, compiled = np.asarray(function(x)), np.asarray(gj.compile(function)(x))
+        np.testing.assert_array_equal(np.signbit(eager), np.signbit(compiled))
+    assert not np.signbit(np.asarray(gj.reduce_max(np.array([-0.0, 0.0]))))
+    assert np.signbit(np.asarray(gj.reduce_min(np.array([0.0, -0.0]))))
+
+
 def test_any_all_count() -> None:
     x = np.array([[True, False], [True, True]])
     assert both_modes(lambda t: gj.reduce_all(t, 1), x).tolist() == [False, True]
@@ -322,6 +333,33 @@ def test_l2_normalize() -> None:
     np.testing.assert_allclose(gj.nn.l2_normalize(x, 1), x / np.linalg.norm(x, axis=1, keepdims=True))
     assert gradient(gj.math.l2_normalize, [0.0, 0.0]).tolist() == [1e6, 1e6]
     check_gradient(lambda t: gj.math.l2_normalize(t, 1), x)
+
+
+def test_clip_by_norm() -> None:
+    x = numbers(3, 4)
+    for axes in (None, [1]):
+        norm = np.sqrt(np.sum(x * x, axis=None if axes is None else 1, keepdims=True))
+        wanted = x * np.minimum(1.0, 1.2 / norm)
+        np.testing.assert_allclose(both_modes(lambda t, a=axes: gj.clip_by_norm(t, 1.2, a), x), wanted)
+        check_gradient(lambda t, a=axes: gj.clip_by_norm(t, 1.2, a), x)
+    assert gradient(lambda t: gj.clip_by_norm(t, 1.0), [0.0, 0.0]).tolist() == [1.0, 1.0]
+
+
+def test_clip_by_global_norm() -> None:
+    parts = [numbers(3), None, numbers(2, 2)]
+    total = np.sqrt(sum(float(np.sum(one**2)) for one in parts if one is not None))
+    assert gj.linalg.global_norm(parts).numpy() == pytest.approx(total)
+    for limit in (0.5, 100.0):
+        clipped, norm = gj.clip_by_global_norm(parts, limit)
+        assert clipped[1] is None and norm.numpy() == pytest.approx(total)
+        np.testing.assert_allclose(clipped[0], parts[0] * min(1.0, limit / total))
+    zeros, _ = gj.clip_by_global_norm([gj.zeros([2])], 1.0)
+    assert zeros[0].numpy().tolist() == [0.0, 0.0]
+    bad, _ = gj.clip_by_global_norm([gj.constant([np.inf, 1.0])], 1.0)
+    assert np.isnan(np.asarray(bad[0])).all()
+    for wrong in ([], [None], gj.zeros([2])):
+        with pytest.raises(InvalidArgumentError, match="t_list"):
+            gj.clip_by_global_norm(wrong, 1.0)
 
 
 # --- NumPy's functions ----------------------------------------------------------------------------
