@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import graphjit as gj
+from graphjit.tracer import tape as tape_module
 
 
 def _eager(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -127,16 +128,24 @@ def test_g3_unconnected() -> None:
         tape.gradient(y, w, unconnected_gradients="nope")
 
 
-def test_g4_integers_have_no_gradient(caplog: pytest.LogCaptureFixture) -> None:
-    """G4: integer targets and sources give None, and one line in the log."""
+def test_g4_integers_have_no_gradient(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """G4: integer targets and sources give None, and one line in the log for each kind of use."""
+    monkeypatch.setattr(tape_module, "_warned", set())
     x, n = gj.constant(2.0), gj.constant(3)
-    with caplog.at_level(logging.WARNING, "graphjit"), gj.GradientTape(persistent=True) as tape:
-        tape.watch([x, n])
-        y = x * gj.cast(n, gj.float32)
-        k = gj.cast(x, gj.int32) * n
-    assert tape.gradient(y, [x, n])[1] is None
-    assert tape.gradient(k, x) is None
-    assert tape.gradient([k, y], x).numpy() == 3.0
+    with caplog.at_level(logging.WARNING, "graphjit"):
+        with gj.GradientTape(persistent=True) as tape:
+            tape.watch([x, n, n])
+            y = x * gj.cast(n, gj.float32)
+            k = gj.cast(x, gj.int32) * n
+        assert tape.gradient(y, [x, n])[1] is None
+        assert tape.gradient([k, k], x) is None
+        assert tape.gradient([k, y], x).numpy() == 3.0
+    lines = [record.getMessage() for record in caplog.records]
+    assert [line.split(" must")[0] for line in lines] == [
+        "the dtype of the watched tensor",
+        "the dtype of the source",
+        "the dtype of the target",
+    ]
 
 
 def test_g5_output_gradients(mode: Callable[..., Any]) -> None:
