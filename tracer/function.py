@@ -6,7 +6,6 @@ import functools
 import sys
 import threading
 from collections.abc import Callable, Hashable
-from contextvars import ContextVar
 from dataclasses import dataclass, field
 from types import MethodType
 from typing import Any
@@ -18,10 +17,10 @@ from graphjit.compiler.dispatch import current_scope, is_plain
 from graphjit.compiler.graph import Graph
 from graphjit.compiler.location import describe, user_location
 from graphjit.compiler.operand import as_operand
-from graphjit.compiler.tensortype import TensorType
-from graphjit.compiler.writer import GraphWriter, Symbol
-from graphjit.runtime.errors import FailedPreconditionError, TraceError
+from graphjit.compiler.writer import GraphWriter
+from graphjit.runtime.errors import FailedPreconditionError
 
+from .binding import Methods
 from .cache import CacheInfo, Entry, TraceCache
 from .concrete import Concrete
 from .exploring import exploring
@@ -31,17 +30,27 @@ from .inspecting import dump_function, report_of
 from .modes import functions_run_eagerly
 from .pinned import ConcreteFunction, pretty
 from .program import Options
+from .recursion import running_in_trace
 from .results import take_results_apart
-from .retraces import FIRST, Cause, Retrace, Retraces, Warner, cause_of_arguments, cause_of_change, recompiled
-from .signature import Call, Parameters, Slot, TensorSlot, value_key
+from .retraces import (
+    DROPPED,
+    FIRST,
+    Cause,
+    Retrace,
+    Retraces,
+    Warner,
+    cause_of_arguments,
+    cause_of_change,
+    distance,
+    recompiled,
+)
+from .signature import Call, Parameters, Slot
 from .specs import InputSignature
 from .state import State
 from .structure import flatten, unflatten
 from .tensor import Tensor
 from .tracing import TracedFunction, trace
-
-_RECURSION_LIMIT = 30
-_running: ContextVar[tuple[tuple[int, Hashable], ...]] = ContextVar("graphjit_functions_in_traces", default=())
+from .widening import widened
 
 
 @dataclass(frozen=True)
@@ -85,7 +94,7 @@ class Function:
         self._retraces: list[Retrace] = []
         self._warner = Warner(self.name)
         self._last: Entry | None = None
-        self._bound = _Bound()
+        self._methods = Methods()
 
     def _make_signature(self) -> InputSignature | None:
         given = self.settings.input_signature
@@ -129,7 +138,7 @@ class Function:
         """What the Python function does while another function is traced, with tensors for arrays."""
         bound = self._parameters.bind(args, kwargs)
         leaves, structure = flatten(bound)
-        with _running_in_trace(self, structure, leaves):
+        with running_in_trace(self, self.name, structure, leaves):
             positional, keywords = unflatten(structure, [_traced_leaf(leaf) for leaf in leaves])
             results, operands = take_results_apart(self._target()(*positional, **keywords), self.name)
         return results.put_together(operands)
@@ -174,7 +183,8 @@ class Function:
     def _traced_entry(self, call: Call) -> Entry:
         call = self._generalizer.withdrawn(call)
         cause = self._cause(call)
-        slots = self._wider_slots(call)
+        opens = self.settings.reduce_retracing and self._signature is None
+        slots = widened(self._cache, call) if opens else call.slots
         traced, guards = self._trace(call, slots)
         entry = self._keep(call, slots, traced, guards, cause)
         wider = self._generalizer.try_wider(call, traced, self._trace)
@@ -196,7 +206,8 @@ class Function:
         """Trace for a call, with the slots that the trace is to serve."""
         target = self._target()
         objects = [leaf for leaf in call.leaves if not isinstance(leaf, Tensor | State | np.ndarray)]
-        with _running_in_trace(self, call.structure, call.leaves), exploring(target, *objects) as explorer:
+        running = running_in_trace(self, self.name, call.structure, call.leaves)
+        with running, exploring(target, *objects) as explorer:
             try:
                 traced = trace(target, call, self.name, slots, may_create=not self._retraces)
             except Exception as error:
@@ -204,26 +215,17 @@ class Function:
                 raise
         return traced, make_guards(explorer.places.values(), traced)
 
-    def _wider_slots(self, call: Call) -> tuple[Slot, ...]:
-        """The slots to trace for: with unknown sizes where asked for."""
-        if self._signature is not None:
-            return call.slots
-        if not self.settings.reduce_retracing:
-            return call.slots
-        like = next((one for one in reversed(list(self._cache)) if _differs_in_sizes(one, call)), None)
-        return call.slots if like is None else tuple(map(_joined_slot, like.slots, call.slots))
-
     def _cause(self, call: Call) -> Cause:
         """Why a call needs a new trace."""
         entries = list(self._cache)
         if not entries:
-            return FIRST if not self._retraces else Cause("the traces", "dropped", "needed again", "", "cache")
+            return FIRST if not self._retraces else DROPPED
         same = [one for one in entries if one.structure == call.structure and one.slots == call.slots]
-        for entry in reversed(same):
-            change = entry.guards.first_change()
-            if change is not None:
-                return cause_of_change(change)
-        nearest = min(reversed(entries), key=lambda one: _distance(one, call))
+        changes = [entry.guards.first_change() for entry in reversed(same)]
+        change = next((one for one in changes if one is not None), None)
+        if change is not None:
+            return cause_of_change(change)
+        nearest = min(reversed(entries), key=lambda one: distance(one.structure, one.slots, call))
         return cause_of_arguments(call, nearest.structure, nearest.slots)
 
     def _note(self, cause: Cause, traced: TracedFunction) -> None:
@@ -247,7 +249,11 @@ class Function:
         """A method: each instance has traces of its own, which die with it."""
         if instance is None:
             return self
-        return self._bound.method(self, instance)
+        return self._methods.of(instance, self)
+
+    def for_instance(self, instance: Any) -> Function:
+        """The same function with `instance` before the arguments, and with traces of its own."""
+        return Function(self.python_function, self.settings, instance)
 
     # --- looking ---
 
@@ -380,125 +386,6 @@ def _traced_leaf(leaf: Any) -> Any:
 
 
 _eager_leaf = _traced_leaf
-
-
-class _running_in_trace:  # noqa: N801 -- used like a function, in a with statement
-    """Notices a function that calls itself without end."""
-
-    def __init__(self, function: Function, structure: Any, leaves: list[Any]) -> None:
-        self._function = function
-        self._structure = structure
-        self._leaves = leaves
-
-    def __enter__(self) -> None:
-        before = _running.get()
-        me = id(self._function)
-        depth = sum(1 for function, _ in before if function == me)
-        key: Hashable = None
-        if depth >= _RECURSION_LIMIT:
-            key = (self._structure, tuple(_leaf_key(leaf) for leaf in self._leaves))
-            if sum(1 for entry in before if entry == (me, key)) >= _RECURSION_LIMIT:
-                raise TraceError(
-                    f"{self._function.name!r} calls itself without end, at {describe(user_location())}: whether it "
-                    "stops depends on a traced value. Let it depend on a Python number, or use gj.while_loop"
-                )
-        self._token = _running.set((*before, (me, key)))
-
-    def __exit__(self, *error: Any) -> None:
-        _running.reset(self._token)
-
-
-def _leaf_key(leaf: Any) -> Hashable:
-    return leaf.type if isinstance(leaf, Symbol) else value_key(leaf) or id(leaf)
-
-
-def _differs_in_sizes(entry: Entry, call: Call) -> bool:
-    """Whether a trace is for arguments that differ from the call's in sizes only."""
-    return entry.structure == call.structure and all(
-        old == new or _joined_slot(old, new) is not new for old, new in zip(entry.slots, call.slots, strict=True)
-    )
-
-
-def _joined_slot(old: Slot, new: Slot) -> Slot:
-    """A slot for both, where they are tensors of one dtype and rank; else the new one."""
-    if not isinstance(old, TensorSlot) or not isinstance(new, TensorSlot) or old == new:
-        return new
-    if old.type.dtype is not new.type.dtype or old.type.rank != new.type.rank:
-        return new
-    sizes = tuple(a if a == b else None for a, b in zip(old.type.shape, new.type.shape, strict=True))
-    return TensorSlot(TensorType(new.type.dtype, sizes))
-
-
-def _distance(entry: Entry, call: Call) -> int:
-    """How many arguments differ; structures that differ are farthest."""
-    if entry.structure != call.structure:
-        return 10**6
-    return sum(old != new for old, new in zip(entry.slots, call.slots, strict=True))
-
-
-class _Method:
-    """A compiled function bound to an object; the traces are kept with the function, and die with the object."""
-
-    __slots__ = ("__self__", "__weakref__", "_function")
-
-    def __init__(self, function: Function, instance: Any) -> None:
-        self._function = function
-        self.__self__ = instance
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self._function(*args, **kwargs)
-
-    @property
-    def __func__(self) -> Callable[..., Any]:
-        """The Python function, as bound methods of Python have it."""
-        return self._function.python_function
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._function, name)
-
-    def __reduce__(self) -> Any:
-        return getattr, (self.__self__, self._function.__name__)
-
-    def __repr__(self) -> str:
-        return f"<bound {self._function!r} of {type(self.__self__).__qualname__}>"
-
-
-class _Bound:
-    """The methods of one function: for each instance a function with traces of its own, held weakly."""
-
-    def __init__(self) -> None:
-        self._functions: dict[int, tuple[ref[Any], Function]] = {}
-        self._methods: dict[int, ref[_Method]] = {}
-
-    def method(self, function: Function, instance: Any) -> Any:
-        """The function as a method of an instance: the same one while somebody holds it."""
-        key = id(instance)
-        held = self._methods.get(key)
-        method = None if held is None else held()
-        if method is None or method.__self__ is not instance:
-            own = self._function(function, instance)
-            if own is None:
-                return functools.partial(function, instance)
-            method = _Method(own, instance)
-            self._methods[key] = ref(method)
-        return method
-
-    def _function(self, function: Function, instance: Any) -> Function | None:
-        key = id(instance)
-        found = self._functions.get(key)
-        if found is not None and found[0]() is instance:
-            return found[1]
-        try:
-            reference = ref(instance, lambda _: self._drop(key))
-        except TypeError:
-            return None  # an object that allows no weak references is an argument like any other
-        own = Function(function.python_function, function.settings, instance)
-        self._functions[key] = (reference, own)
-        return own
-
-    def _drop(self, key: int) -> None:
-        self._functions.pop(key, None)
-        self._methods.pop(key, None)
 
 
 def _is_found_by_name(function: Function) -> bool:

@@ -64,6 +64,7 @@ class Cause:
 
 
 FIRST = Cause("", "", "", "")
+DROPPED = Cause("the traces", "dropped", "needed again", "")
 
 
 class Retraces(tuple[Retrace, ...]):
@@ -96,6 +97,13 @@ def cause_of_arguments(call: Call, old_structure: object, old_slots: Sequence[Sl
         if old != new:
             return Cause(f"argument {call.names[position]!r}", str(old), str(new), _advice(old, new), _kind(old, new))
     return Cause("the arguments", "other ones", "these", "", "arguments")
+
+
+def distance(old_structure: object, old_slots: Sequence[Slot], call: Call) -> int:
+    """How many arguments of a trace differ from the call's; structures that differ are farthest."""
+    if old_structure != call.structure:
+        return 10**6
+    return sum(old != new for old, new in zip(old_slots, call.slots, strict=True))
 
 
 def _kind(old: Slot, new: Slot) -> str:
