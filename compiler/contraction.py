@@ -12,9 +12,13 @@ from .views import Place
 
 @dataclass(frozen=True, slots=True)
 class Matrices:
-    """One operand: stored rows `row_distance` apart (transposed or not), `batch_distance` from one to the next."""
+    """One operand: stored rows `row_distance` apart (transposed or not), `batch_distance` from one to the next.
+
+    The first begins `offset` elements behind the beginning of the buffer.
+    """
 
     transposed: bool
+    offset: int
     row_distance: int
     batch_distance: int
 
@@ -56,17 +60,15 @@ def as_product(equation: Equation, a: Place, b: Place) -> Product | None:
 
 
 def _matrices(value: Value, layout: Layout, transpose: bool, batch_shape: Sequence[int]) -> Matrices | None:
-    if layout.offset:
-        return None
     rows, columns = value.type.sizes[-2:]
     row_stride, column_stride = layout.strides[-2:]
     batch_distance = _batch_distance(value.type.sizes[:-2], layout.strides[:-2], batch_shape)
     if batch_distance is None:
         return None
     if (column_stride == 1 or columns == 1) and (row_stride >= columns or rows == 1):
-        return Matrices(transpose, max(row_stride, columns), batch_distance)
+        return Matrices(transpose, layout.offset, max(row_stride, columns), batch_distance)
     if (row_stride == 1 or rows == 1) and (column_stride >= rows or columns == 1):
-        return Matrices(not transpose, max(column_stride, rows), batch_distance)
+        return Matrices(not transpose, layout.offset, max(column_stride, rows), batch_distance)
     return None
 
 

@@ -197,6 +197,8 @@ class _Planner:
                 lda=product.a.row_distance,
                 ldb=product.b.row_distance,
                 ldc=n,
+                offset_a=product.a.offset,
+                offset_b=product.b.offset,
                 label=equation.op.name,
                 tag=PlannedStep(equation),
             )

@@ -22,9 +22,9 @@ import numpy as np
 import numpy.typing as npt
 
 from graphjit.runtime import sequencer as walk
-from graphjit.runtime.blas import blas, wants_one_thread
 from graphjit.runtime.buffers import POOLED_FROM, Arena, address_of, allocate_output
 from graphjit.runtime.errors import GraphjitError, KernelError
+from graphjit.runtime.gemm import blas_words, own_product, product_cost
 from graphjit.runtime.kernel_language import STATUS_WORDS
 from graphjit.runtime.kernelcache import Kernel, load_kernel
 from graphjit.runtime.program import CopyStep, GemmStep, KernelStep, NumpyStep, Program, Slot, Step
@@ -36,8 +36,6 @@ PIECE_COST: Final = 2**26
 """Bytes that a native stretch may read and write before Python gets to answer signals: about 10 ms."""
 HOLDING_COST: Final = 2**16
 """A program of less than this many bytes keeps the interpreter's lock: handing over would take longer."""
-_FLOPS_PER_BYTE: Final = 8
-"""What a matrix product does in the time in which a kernel reads a byte."""
 
 
 def _unexplained(tag: object, code: int, detail: tuple[int, ...]) -> Exception:
@@ -85,6 +83,9 @@ class _Plan:
         self.program = _with_own_outputs(program)
         self.slot_count = 1 + max(self.program.slots, default=0)
         self.kernels: list[Kernel] = []
+        self._product_kernels: list[Kernel] = []
+        self.cost = 0
+        """The bytes that a run without pauses reads and writes; a pause counts as a whole piece."""
         self.constants = {n: _own_constant(array) for n, array in self.program.constants.items()}
         self._blocks: list[Array] = []
         self.viewed = {
@@ -108,6 +109,7 @@ class _Plan:
         spent = 0
         for number, step in enumerate(self.program.steps):
             for row, cost in self._rows_of(step):
+                self.cost += PIECE_COST if row[0] == walk.PAUSE else cost
                 if spent and spent + cost > PIECE_COST:
                     self._add((walk.PAUSE,), number)
                     spent = 0
@@ -122,41 +124,34 @@ class _Plan:
     def _rows_of(self, step: Step) -> list[tuple[tuple[int, ...], int]]:
         """The rows of a step, each with its cost."""
         if isinstance(step, KernelStep):
-            return self._kernel_rows(step)
+            kernel = load_kernel(step.kernel_text, step.name)
+            self.kernels.append(kernel)
+            return self._kernel_rows(kernel, step.block, step.extent, step.cost or HOLDING_COST)
         if isinstance(step, GemmStep):
-            flops = 2 * step.m * step.n * step.k * step.batch
-            return [((walk.GEMM, self._block(_gemm_words(step))), flops // _FLOPS_PER_BYTE)]
+            return self._product_rows(step)
         if isinstance(step, CopyStep):
             return [((walk.COPY, step.target, step.source, step.nbytes), 2 * step.nbytes)]
         return [((walk.PAUSE,), 0)]
 
-    def _kernel_rows(self, step: KernelStep) -> list[tuple[tuple[int, ...], int]]:
-        kernel = load_kernel(step.kernel_text, step.name)
-        self.kernels.append(kernel)
-        block = self._block(step.block)
-        pieces = max(1, min(step.extent, math.ceil(step.cost / PIECE_COST)))
-        bounds = [step.extent * piece // pieces for piece in range(pieces + 1)]
-        return [
-            ((walk.KERNEL, kernel.address, block, low, high), step.cost // pieces) for low, high in pairwise(bounds)
-        ]
+    def _product_rows(self, step: GemmStep) -> list[tuple[tuple[int, ...], int]]:
+        own = own_product(step)
+        if own is None:
+            return [((walk.GEMM, self._block(blas_words(step))), product_cost(step))]
+        self._product_kernels.append(own.kernel)
+        return self._kernel_rows(own.kernel, own.words, own.extent, product_cost(step))
+
+    def _kernel_rows(
+        self, kernel: Kernel, words: Sequence[int], extent: int, cost: int
+    ) -> list[tuple[tuple[int, ...], int]]:
+        block = self._block(words)
+        pieces = max(1, min(extent, math.ceil(cost / PIECE_COST)))
+        bounds = [extent * piece // pieces for piece in range(pieces + 1)]
+        return [((walk.KERNEL, kernel.address, block, low, high), cost // pieces) for low, high in pairwise(bounds)]
 
     def _block(self, words: Sequence[int]) -> int:
         block = _words([tuple(words)])
         self._blocks.append(block)
         return address_of(block)
-
-    def cost(self) -> int:
-        """The bytes that a run without pauses reads and writes; a pause counts as a whole piece."""
-        return sum(
-            PIECE_COST if row[0] == walk.PAUSE else cost
-            for step in self.program.steps
-            for row, cost in self._costs(step)
-        )
-
-    def _costs(self, step: Step) -> list[tuple[tuple[int, ...], int]]:
-        if isinstance(step, KernelStep):
-            return [((walk.KERNEL,), step.cost or HOLDING_COST)]
-        return self._rows_of(step)
 
 
 def _words(rows: Sequence[tuple[int, ...]]) -> Array:
@@ -188,39 +183,6 @@ def _with_own_outputs(program: Program) -> Program:
     return replace(program, slots=slots, steps=tuple(steps), outputs=tuple(outputs))
 
 
-def _gemm_words(step: GemmStep) -> list[int]:
-    """The block of a product: BLAS counts in columns, so the operands trade places (c' = op(b)' @ op(a)')."""
-    library = blas()
-    single = step.dtype == np.float32
-    lda = step.lda or (step.m if step.transpose_a else step.k)
-    ldb = step.ldb or (step.k if step.transpose_b else step.n)
-    number = np.array([step.alpha, step.beta], step.dtype).view(np.uint32 if single else np.uint64)
-    one_thread = library.set_threads and wants_one_thread(step.m, step.n, step.k)
-    words = {
-        "function": library.sgemm if single else library.dgemm,
-        "transpose_a": ord("T" if step.transpose_b else "N"),
-        "transpose_b": ord("T" if step.transpose_a else "N"),
-        "m": step.n,
-        "n": step.m,
-        "k": step.k,
-        "lda": max(1, ldb),
-        "ldb": max(1, lda),
-        "ldc": max(1, step.ldc or step.n),
-        "a": step.b,
-        "b": step.a,
-        "c": step.c,
-        "batch": step.batch,
-        "stride_a": step.batch_stride_b * step.dtype.itemsize,
-        "stride_b": step.batch_stride_a * step.dtype.itemsize,
-        "stride_c": step.batch_stride_c * step.dtype.itemsize,
-        "alpha": int(number[0]),
-        "beta": int(number[1]),
-        "get_threads": library.get_threads if one_thread else 0,
-        "set_threads": library.set_threads if one_thread else 0,
-    }
-    return [words[name] for name in walk.GEMM_WORDS]
-
-
 class Executable:
     """A program, ready to run; safe to call from many threads at once."""
 
@@ -230,7 +192,7 @@ class Executable:
         self._explain = explain
         self._sequencer = walk.sequencer()
         self._frames: deque[_Frame] = deque([_Frame(self._plan)])
-        short = self._plan.cost() < HOLDING_COST
+        short = self._plan.cost < HOLDING_COST
         self._start = self._sequencer.start_holding if short else self._sequencer.start
         self._resume = self._sequencer.resume
         slots = self._plan.program.slots

@@ -60,7 +60,8 @@ class GemmStep:
 
     op(a) is m x k, op(b) is k x n, c is m x n. A row of a (as it is stored) begins
     `lda` elements after the one before; 0 means: rows lie close. `batch` products run
-    with operands `batch_stride_...` elements apart; 0 shares an operand.
+    with operands `batch_stride_...` elements apart; 0 shares an operand. The operands
+    begin `offset_...` elements behind their slots' beginnings.
     """
 
     a: int
@@ -81,6 +82,8 @@ class GemmStep:
     lda: int = 0
     ldb: int = 0
     ldc: int = 0
+    offset_a: int = 0
+    offset_b: int = 0
     label: str = ""
     tag: object = None
 

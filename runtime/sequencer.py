@@ -41,10 +41,11 @@ CODE_WORD: Final = STATUS_WORDS - 1
 
 GEMM_WORDS: Final = (
     *("function", "transpose_a", "transpose_b", "m", "n", "k", "lda", "ldb", "ldc"),
-    *("a", "b", "c", "batch", "stride_a", "stride_b", "stride_c", "alpha", "beta"),
+    *("a", "b", "c", "offset_a", "offset_b", "offset_c"),
+    *("batch", "stride_a", "stride_b", "stride_c", "alpha", "beta"),
     *("get_threads", "set_threads"),
 )
-"""The words of a product's block, in BLAS's column-major terms: slots a, b, c, strides in bytes,
+"""The words of a product's block, in BLAS's column-major terms: slots a, b, c, offsets and strides in bytes,
 alpha and beta as bits, transposes as characters; the thread control where one thread is wanted, else 0."""
 
 # PyTupleObject's items and PyArrayObject's fields: the same since NumPy 1.7, and checked before use.
@@ -76,11 +77,13 @@ def _gemm_ir() -> str:
     places = "".join(
         f"  %{name}.at = getelementptr i64, ptr %block, i64 {place}\n" for place, name in enumerate(GEMM_WORDS)
     )
-    loaded = ("function", "a", "b", "c", "batch", "stride_a", "stride_b", "stride_c")
-    loads = "".join(f"  %{name} = load i64, ptr %{name}.at\n" for name in (*loaded, "get_threads", "set_threads"))
+    loaded = ("function", "a", "b", "c", "batch", "get_threads", "set_threads")
+    operands = [f"{what}_{name}" for what in ("offset", "stride") for name in "abc"]
+    loads = "".join(f"  %{name} = load i64, ptr %{name}.at\n" for name in (*loaded, *operands))
     moved = "".join(
-        f"  %{name}.offset = mul i64 %i, %stride_{name}\n"
-        f"  %{name}.moved = add i64 %{name}.address, %{name}.offset\n"
+        f"  %{name}.distance = mul i64 %i, %stride_{name}\n"
+        f"  %{name}.first = add i64 %{name}.address, %offset_{name}\n"
+        f"  %{name}.moved = add i64 %{name}.first, %{name}.distance\n"
         f"  %{name}.pointer = inttoptr i64 %{name}.moved to ptr\n"
         for name in "abc"
     )
