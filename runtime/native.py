@@ -320,7 +320,7 @@ def _with_scopes(tree: ast.Module) -> ast.Module:
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and _makes_pointer(node):
             scopes |= 1 << _scope_of(node)
-    return ast.fix_missing_locations(_Scopes(scopes).visit(tree))  # type: ignore[no-any-return]
+    return ast.fix_missing_locations(_Scopes(scopes).visit(tree))  # type: ignore[no-any-return]  # a transformer returns what it is given
 
 
 def _function(text: str) -> Any:
