@@ -120,7 +120,9 @@ class GraphWriter(Interpreter):
         return self.environment.get(value) or Symbol(value, self)
 
     def constant(self, array: np.ndarray[Any, Any]) -> Operand:
-        (symbol,) = self.apply(find_op("constant"), (), {"value": Literal(array)})
+        literal = Literal(array)
+        # Without a name: the user's variable gets the result that the constant is used for.
+        (symbol,) = self.append(find_op("constant"), (), {"value": literal}, (literal.type,), self._place()[0])
         return symbol
 
     def static_value(self, operand: Operand) -> np.ndarray[Any, Any] | None:

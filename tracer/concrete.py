@@ -20,6 +20,7 @@ from .tracing import (
     Captured,
     CapturedArray,
     CapturedVariable,
+    Number,
     Rank,
     Source,
     TracedFunction,
@@ -28,6 +29,10 @@ from .tracing import (
 )
 
 Array = np.ndarray[Any, Any]
+
+
+_MOST_SHAPES = 32
+"""For how many combinations of shapes one trace keeps what its gradients need."""
 
 
 class Concrete:
@@ -46,13 +51,17 @@ class Concrete:
         self._others = by_rank[Rank.CONVERTED]
         self._updates = [traced.sources[index] for index in traced.updates]
         self._count = traced.results.count
-        self._options = options
         self._differentiable: dict[Any, Differentiable] = {}
 
     @property
     def needs_call(self) -> bool:
         """Whether the arrays among the arguments are not enough to run."""
         return bool(self._others)
+
+    @property
+    def needs_numbers_only(self) -> bool:
+        """Whether beside the arrays only Python numbers among the arguments are needed."""
+        return all(isinstance(source, Number) for source in self._others)
 
     def call(self, call: Call) -> Any:
         """Run for arguments that fit the signature."""
@@ -84,7 +93,9 @@ class Concrete:
         graph = self._differentiable.get(shapes)
         if graph is None:
             types = [type_of_array(operand._array) for operand in operands]
-            made = Differentiable(self.traced.graph, types, self._count, self._options)
+            made = Differentiable(self.program, types, self._count)
+            if len(self._differentiable) >= _MOST_SHAPES:
+                self._differentiable.clear()
             graph = self._differentiable.setdefault(shapes, made)
         tensors, updates = graph.run(scope, operands)
         self.hits += 1

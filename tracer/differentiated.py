@@ -24,7 +24,7 @@ from graphjit.compiler.tensortype import TensorType
 from graphjit.compiler.writer import GraphWriter, Symbol, replay
 from graphjit.runtime.errors import UnimplementedError
 
-from .program import Options, Program
+from .program import Program
 from .tensor import Tensor
 
 Array = np.ndarray[Any, Any]
@@ -179,31 +179,29 @@ class Differentiable:
     """A graph for static types that runs as one record.
 
     Args:
-      graph: as it was traced.
+      program: of the graph as it was traced.
       types: of its inputs.
       count: how many of its outputs are results; the others are new values of variables.
     """
 
     def __init__(
         self,
-        graph: Graph,
+        program: Program,
         types: Sequence[TensorType],
         count: int,
-        options: Options,
         origins: Mapping[Value, Value] | None = None,
     ) -> None:
-        self._graph = graph
+        self._plain = program
+        self._graph = program.graph
         self._types = tuple(types)
         self._count = count
-        self._options = options
         self._origins = origins or {}
         self._lock = threading.RLock()
         self._derivatives: dict[Positions, Derivative] = {}
         self._halves: dict[Positions, tuple[Halves, Program, Program]] = {}
         self._wholes: dict[Positions, Differentiable] = {}
-        self._plain = Program(graph, options)
         self._op = Op(
-            name=graph.name,
+            name=program.graph.name,
             kind=Kind.CALL,
             infer=_not_inferred,
             numpy=_not_inferred,
@@ -250,7 +248,7 @@ class Differentiable:
         if found is None:
             with self._lock:
                 halves = cut(self._derivative(by))
-                programs = Program(halves.forward, self._options), Program(halves.backward, self._options)
+                programs = self._plain.like(halves.forward), self._plain.like(halves.backward)
                 found = self._halves.setdefault(by, (halves, *programs))
         return found
 
@@ -264,7 +262,7 @@ class Differentiable:
                 pure = tuple(equation for equation in one.equations if not equation.op.effect)
                 graph = Graph(one.name, inputs, pure, one.reached)
                 types = [value.type for value in inputs]
-                found = Differentiable(graph, types, len(one.reached), self._options, one.origins)
+                found = Differentiable(self._plain.like(graph), types, len(one.reached), one.origins)
                 self._wholes[by] = found
             return found
 

@@ -25,6 +25,7 @@ from .places import (
     MISSING,
     AttributePlace,
     CellPlace,
+    ContentPlace,
     FieldsPlace,
     MethodPlace,
     NamePlace,
@@ -59,6 +60,7 @@ _UNREPEATED: dict[str, str] = {
 """What gives another value each time it is asked, and what to use in compiled functions."""
 
 _LEAVES = frozenset({type(None), int, float, complex, str, bytes, bool})
+_CONTAINERS = (list, tuple, deque, set, frozenset, dict)
 _CREATION = frozenset({"__init__", "__new__", "__post_init__"})
 _OF_TYPE = frozenset({"shape", "dtype", "ndim", "size", "itemsize", "nbytes"})
 
@@ -94,7 +96,7 @@ class Explorer:
         """
         if type(value) in _LEAVES or isinstance(value, Tensor | State | ModuleType | np.ndarray):
             return
-        if isinstance(value, list | tuple | deque | set | frozenset | dict) and id(value) not in inside:
+        if isinstance(value, _CONTAINERS) and id(value) not in inside:
             elements = list(value.values() if isinstance(value, dict) else value)
             self._visit_all(elements, (*inside, id(value)))
         if self._was_seen(value):
@@ -105,6 +107,12 @@ class Explorer:
             self._visit_class(value)
         else:
             self._visit_object(value)
+
+    def add_contents(self, value: Any) -> None:
+        """Let it count what is in a container that is an argument; what else it is, its identity says."""
+        if isinstance(value, _CONTAINERS):
+            place = ContentPlace(value)
+            self.places.setdefault(place.key, place)
 
     def _visit_all(self, values: Iterable[Any], inside: tuple[int, ...] = ()) -> None:
         for one in values:
@@ -130,9 +138,17 @@ class Explorer:
                 if isinstance(inner, FunctionType | MethodType):
                     self.visit(inner)
             return
-        self._visit_all(function.__defaults__ or ())
-        self._visit_all((function.__kwdefaults__ or {}).values())
+        for name in ("__defaults__", "__kwdefaults__"):
+            self._add_defaults(function, name)
         self._scan(function)
+
+    def _add_defaults(self, function: FunctionType, name: str) -> None:
+        """Add a function's defaults, where they can change."""
+        found = getattr(function, name)
+        values = list(found.values() if isinstance(found, dict) else found or ())
+        if any(isinstance(one, _CONTAINERS) for one in values):
+            self._add(AttributePlace(function, name), found)
+        self._visit_all(values)
 
     def _visit_class(self, cls: type) -> None:
         if is_library_class(cls):

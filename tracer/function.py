@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import functools
+import inspect
+import operator
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable, Hashable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from types import MethodType
 from typing import Any
@@ -18,7 +22,7 @@ from graphjit.compiler.graph import Graph
 from graphjit.compiler.location import describe, user_location
 from graphjit.compiler.operand import as_operand
 from graphjit.compiler.writer import GraphWriter
-from graphjit.runtime.errors import FailedPreconditionError
+from graphjit.runtime.errors import FailedPreconditionError, SignatureError
 
 from .binding import Methods
 from .cache import CacheInfo, Entry, TraceCache
@@ -44,13 +48,16 @@ from .retraces import (
     distance,
     recompiled,
 )
-from .signature import Call, Parameters, Slot
+from .shortcut import key_without_numbers, simple_key
+from .signature import Call, Parameters, Slot, call_of_leaves
 from .specs import InputSignature
 from .state import State
 from .structure import flatten, unflatten
 from .tensor import Tensor
-from .tracing import TracedFunction, trace
+from .tracing import Trace, TracedFunction, trace
 from .widening import widened
+
+_KEPT_RECORDS = 1000
 
 
 @dataclass(frozen=True)
@@ -80,6 +87,7 @@ class Function:
     __qualname__: str
 
     def __init__(self, python_function: Callable[..., Any], settings: Settings, instance: Any = None) -> None:
+        _require_results(python_function)
         functools.update_wrapper(self, python_function, updated=())
         self.python_function = python_function
         self.settings = settings
@@ -91,7 +99,8 @@ class Function:
         self._lock = threading.RLock()
         self._cache = TraceCache(settings.cache_size)
         self._generalizer = Generalizer(settings.static)
-        self._retraces: list[Retrace] = []
+        self._retraces: deque[Retrace] = deque(maxlen=_KEPT_RECORDS)
+        self._trace_count = 0
         self._warner = Warner(self.name)
         self._last: Entry | None = None
         self._methods = Methods()
@@ -104,25 +113,44 @@ class Function:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run for these arguments; trace first if no trace fits."""
-        if not kwargs and is_plain() and not functions_run_eagerly():
-            key, arrays = _fast_key(args)
-            entry = self._cache.short.get(key)
-            if entry is not None and entry.guards.hold():
-                return entry.concrete.run(arrays, None)
-            return self._call(args, kwargs, key)
         if functions_run_eagerly():
             return self.eager(*args, **kwargs)
-        return self._call(args, kwargs, None)
+        if not is_plain():
+            return self._call(args, kwargs)
+        key, arrays = simple_key(args, kwargs)
+        entry = self._cache.short.get(key)
+        if entry is not None and entry.guards.hold():
+            return entry.concrete.run(arrays, None)
+        return self._call_simply(args, kwargs, key, arrays)
 
-    def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any], fast_key: Hashable | None) -> Any:
-        scope = current_scope()
-        if isinstance(scope.interpreter, GraphWriter):
-            return self._inline(args, kwargs)
+    def _call_simply(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], key: Hashable | None, arrays: list[Any]
+    ) -> Any:
+        """Run where nobody listens; calls that look the same take a shorter way from then on."""
+        if key is None or self._signature is not None:
+            return self._call(args, kwargs)
+        if self._generalizer.is_active and not kwargs:
+            wide_key = key_without_numbers(args)
+            entry = self._cache.short.get(wide_key)
+            if entry is not None and entry.guards.hold():
+                return entry.concrete.run(arrays, call_of_leaves(list(args)))
+        else:
+            wide_key = None
         call = self._take_apart(args, kwargs)
         entry = self._entry(call)
-        if fast_key is not None and not entry.concrete.needs_call and self._signature is None:
-            self._cache.remember(fast_key, entry)
-        return _run(entry, call)
+        in_order = [call.arrays[position] for position in entry.concrete.positions]
+        if len(arrays) == len(in_order) and all(map(operator.is_, arrays, in_order)):
+            if not entry.concrete.needs_call:
+                self._cache.remember(key, entry)
+            elif wide_key is not None and len(call.leaves) == len(args) and entry.concrete.needs_numbers_only:
+                self._cache.remember(wide_key, entry)
+        return entry.concrete.call(call)
+
+    def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if isinstance(current_scope().interpreter, GraphWriter):
+            return self._inline(args, kwargs)
+        call = self._take_apart(args, kwargs)
+        return _run(self._entry(call), call)
 
     def _take_apart(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
         call = self._take_apart_plainly(args, kwargs)
@@ -135,13 +163,13 @@ class Function:
         return parts.take_apart(*bound)
 
     def _inline(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """What the Python function does while another function is traced, with tensors for arrays."""
+        """What the Python function does while another function is traced."""
         bound = self._parameters.bind(args, kwargs)
         leaves, structure = flatten(bound)
-        with running_in_trace(self, self.name, structure, leaves):
-            positional, keywords = unflatten(structure, [_traced_leaf(leaf) for leaf in leaves])
-            results, operands = take_results_apart(self._target()(*positional, **keywords), self.name)
-        return results.put_together(operands)
+        trace = current_scope().interpreter
+        scope = trace.inside(self.name) if isinstance(trace, Trace) else nullcontext()
+        with running_in_trace(self, self.name, structure, leaves), scope:
+            return self._run_python(*bound)
 
     def eager(self, *args: Any, **kwargs: Any) -> Any:
         """Run the Python function itself, so that breakpoints and prints work; the results have the same types.
@@ -153,8 +181,14 @@ class Function:
         >>> print(double.eager(3))
         gj.Tensor(6, shape=(), dtype=int32)
         """
-        leaves, structure = flatten(self._parameters.bind(args, kwargs))
-        positional, keywords = unflatten(structure, [_eager_leaf(leaf) for leaf in leaves])
+        return self._run_python(*self._parameters.bind(args, kwargs))
+
+    def _run_python(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Call the Python function with tensors for arrays; the results are those of a compiled call."""
+        if self._signature is not None:
+            args, kwargs = self._signature.converted(args, kwargs)
+        leaves, structure = flatten((args, kwargs))
+        positional, keywords = unflatten(structure, list(map(_as_argument, leaves)))
         results, tensors = take_results_apart(self._target()(*positional, **keywords), self.name)
         return results.put_together(tensors)
 
@@ -208,8 +242,10 @@ class Function:
         objects = [leaf for leaf in call.leaves if not isinstance(leaf, Tensor | State | np.ndarray)]
         running = running_in_trace(self, self.name, call.structure, call.leaves)
         with running, exploring(target, *objects) as explorer:
+            for one in objects:
+                explorer.add_contents(one)
             try:
-                traced = trace(target, call, self.name, slots, may_create=not self._retraces)
+                traced = trace(target, call, self.name, slots, may_create=self._trace_count == 0)
             except Exception as error:
                 error.add_note(f"while tracing {self.name!r}, called at {describe(user_location())}")
                 raise
@@ -219,7 +255,7 @@ class Function:
         """Why a call needs a new trace."""
         entries = list(self._cache)
         if not entries:
-            return FIRST if not self._retraces else DROPPED
+            return DROPPED if self._trace_count else FIRST
         same = [one for one in entries if one.structure == call.structure and one.slots == call.slots]
         changes = [entry.guards.first_change() for entry in reversed(same)]
         change = next((one for one in changes if one is not None), None)
@@ -230,7 +266,7 @@ class Function:
 
     def _note(self, cause: Cause, traced: TracedFunction) -> None:
         record = Retrace(
-            len(self._retraces) + 1,
+            self._trace_count + 1,
             user_location(),
             cause.argument,
             cause.old,
@@ -238,6 +274,7 @@ class Function:
             traced.milliseconds,
             cause.advice,
         )
+        self._trace_count += 1
         self._retraces.append(record)
         if record.number == 1 and self._instance is None:
             recompiled.note(self.python_function, record)
@@ -279,11 +316,11 @@ class Function:
     @property
     def trace_count(self) -> int:
         """How many traces were made."""
-        return len(self._retraces)
+        return self._trace_count
 
     def experimental_get_tracing_count(self) -> int:
         """How many traces were made."""
-        return len(self._retraces)
+        return self._trace_count
 
     def retraces(self) -> Retraces:
         """A record for each trace: where it was called, what differed, how long it took, what to change."""
@@ -349,43 +386,32 @@ class Function:
         return f"<gj.Function {self.name}{self._parameters.signature or ''}: {count} trace{'' if count == 1 else 's'}>"
 
 
+def _require_results(function: Callable[..., Any]) -> None:
+    """Refuse functions whose calls give no results but something that is still to be run."""
+    for kind, is_kind in _NO_RESULTS.items():
+        if is_kind(function):
+            raise SignatureError(
+                f"{getattr(function, '__name__', function)!r} is {kind}, whose call runs nothing yet; "
+                "compile the functions that it calls"
+            )
+
+
+_NO_RESULTS: dict[str, Callable[[Any], bool]] = {
+    "a generator function": inspect.isgeneratorfunction,
+    "a coroutine function": inspect.iscoroutinefunction,
+    "an asynchronous generator function": inspect.isasyncgenfunction,
+}
+
+
 def _run(entry: Entry, call: Call) -> Any:
     """Run a trace for a call that fits it."""
     scope = current_scope()
     return entry.concrete.run_recorded(call, scope) if scope.recorders else entry.concrete.call(call)
 
 
-def _fast_key(args: tuple[Any, ...]) -> tuple[Hashable | None, list[Any]]:
-    """What tells simple positional arguments apart, and the arrays among them; None where they are not simple."""
-    parts: list[Any] = []
-    arrays: list[Any] = []
-    for arg in args:
-        cls = type(arg)
-        if cls is Tensor:
-            array = arg._array
-        elif cls is np.ndarray and arg.dtype.isnative:
-            array = arg
-        elif cls is int or cls is bool or cls is str or arg is None:
-            parts.append(cls)
-            parts.append(arg)
-            continue
-        elif cls is float:
-            parts.append(cls)
-            parts.append(arg.hex())
-            continue
-        else:
-            return None, arrays
-        arrays.append(array)
-        parts.append(array.dtype)
-        parts.append(array.shape)
-    return tuple(parts), arrays
-
-
-def _traced_leaf(leaf: Any) -> Any:
+def _as_argument(leaf: Any) -> Any:
+    """A leaf as the Python function gets it: arrays are tensors, as in a trace."""
     return as_operand(leaf) if isinstance(leaf, np.ndarray | np.generic) else leaf
-
-
-_eager_leaf = _traced_leaf
 
 
 def _is_found_by_name(function: Function) -> bool:

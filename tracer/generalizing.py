@@ -27,6 +27,7 @@ from .tracing import Number, TracedFunction, source_key
 Positions = frozenset[int]
 TraceIt = Callable[[Call, tuple[Slot, ...]], tuple[TracedFunction, Guards]]
 _DISTINCT = 3
+_MOST_FAMILIES = 32
 
 
 @dataclass(frozen=True)
@@ -42,10 +43,10 @@ class Wider:
 
 @dataclass(frozen=True)
 class _Seen:
-    """A trace for particular numbers."""
+    """What a trace for particular numbers computes; nothing of the user's is kept alive."""
 
     values: Mapping[int, Any]
-    traced: TracedFunction
+    form: Hashable
 
 
 class Generalizer:
@@ -79,6 +80,11 @@ class Generalizer:
         )
         return replace(call, slots=slots)
 
+    @property
+    def is_active(self) -> bool:
+        """Whether some numbers may have any value."""
+        return bool(self._free)
+
     def clear(self) -> None:
         """Forget everything."""
         self._families.clear()
@@ -90,8 +96,10 @@ class Generalizer:
         numbers = self._candidates(call)
         if not numbers:
             return None
+        while len(self._families) >= _MOST_FAMILIES:
+            del self._families[next(iter(self._families))]
         family = self._families.setdefault((call.structure, tuple(map(_freed, call.slots))), [])
-        family.append(_Seen({position: call.leaves[position] for position in numbers}, traced))
+        family.append(_Seen({position: call.leaves[position] for position in numbers}, _form(traced, {})))
         del family[:-_DISTINCT]
         varying = frozenset(p for p in numbers if len({_exact(seen.values[p]) for seen in family}) > 1)
         if len(family) < _DISTINCT or not varying:
@@ -162,8 +170,7 @@ def _is_instance(wide: TracedFunction, seen: _Seen) -> bool:
         }
     except GraphjitError:
         return False
-    mine, theirs = _form(wide.graph, literals), _form(seen.traced.graph, {})
-    return mine == theirs and _surroundings(wide) == _surroundings(seen.traced)
+    return _form(wide, literals) == seen.form
 
 
 def _surroundings(traced: TracedFunction) -> Hashable:
@@ -174,8 +181,12 @@ def _surroundings(traced: TracedFunction) -> Hashable:
     return bound, tuple(sources[index] for index in traced.updates), traced.results.structure, kept
 
 
-def _form(graph: Graph, literals: Mapping[Value, Literal]) -> Hashable:
-    """A graph's computation, with constants by their bits: equal where two graphs compute the same."""
+def _form(traced: TracedFunction, literals: Mapping[Value, Literal]) -> Hashable:
+    """What a trace computes, with constants by their bits: equal where two traces do the same."""
+    return _computation(traced.graph, literals), _surroundings(traced)
+
+
+def _computation(graph: Graph, literals: Mapping[Value, Literal]) -> Hashable:
     tokens: dict[Value, Hashable] = dict(literals)
     inputs = [value for value in graph.inputs if value not in literals]
     tokens.update((value, number) for number, value in enumerate(inputs))

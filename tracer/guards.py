@@ -11,7 +11,7 @@ from graphjit.compiler.tensortype import TensorShape
 
 from .adoption import owner_of
 from .expectations import Expectation, SameElements, SameObject, SameValue, expectation_of
-from .places import MISSING, AttributePlace, CellPlace, FieldsPlace, FixedPlace, NamePlace, Place
+from .places import MISSING, AttributePlace, CellPlace, ContentPlace, FieldsPlace, FixedPlace, NamePlace, Place
 from .state import State
 from .tracing import CapturedArray, CapturedVariable, TracedFunction
 
@@ -98,7 +98,7 @@ def make_guards(places: Iterable[Place], traced: TracedFunction) -> Guards:
     inputs = {id(owner_of(_memory(source.array))) for source in traced.sources if isinstance(source, CapturedArray)}
     pairs: list[tuple[Place, Expectation]] = []
     for place in places:
-        if not (isinstance(place, AttributePlace | CellPlace | FieldsPlace) and place.target is None):
+        if not (isinstance(place, AttributePlace | CellPlace | ContentPlace | FieldsPlace) and place.target is None):
             pairs.append((place, expectation_of(place.read(), lambda array: id(array) in inputs)))
     for source in traced.sources:
         if isinstance(source, CapturedVariable) and _may_change_shape(source.variable):

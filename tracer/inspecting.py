@@ -50,7 +50,7 @@ def dump_function(function: Callable[..., Any], concrete: Concrete, stage: str, 
 
     Args:
       stage: "python" for the source, "traced" for the graph as traced, a pass by its name for the graph behind
-        it, "optimized" for the last of these, "kernels", "llvm" or "asm".
+        it, "optimized" for the last of these, "fused" for the groups that are kernels, "kernels", "llvm" or "asm".
       format: for graphs "text", "json" or "dot".
 
     Raises:
@@ -68,6 +68,8 @@ def dump_function(function: Callable[..., Any], concrete: Concrete, stage: str, 
         return compiled.runner.dump(stage)
     stages = {one.name: one.graph for one in compiled.stages}
     stages["optimized"] = compiled.stages[-1].graph if compiled.stages else compiled.graph
+    if compiled.runner is not None:
+        stages["fused"] = compiled.runner.graph
     if stage not in stages:
         known = ", ".join(("python", "traced", *stages, *NATIVE_STAGES))
         raise NotFoundError(f"there is no stage {stage!r}; the stages are {known}")

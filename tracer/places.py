@@ -186,6 +186,32 @@ class FieldsPlace(Place):
         return self.shown
 
 
+class ContentPlace(Place):
+    """What is in a container that was reached as an argument."""
+
+    __slots__ = ("_target", "identity", "shown")
+
+    def __init__(self, target: Any) -> None:
+        self._target = reference(target)
+        self.identity = id(target)
+        self.shown = f"a {type(target).__qualname__} among the arguments"
+
+    @property
+    def key(self) -> Hashable:
+        return "content", self.identity
+
+    @property
+    def target(self) -> Any:
+        """The container, None where it is gone."""
+        return self._target()
+
+    def read(self) -> Any:
+        return self._target()
+
+    def __str__(self) -> str:
+        return self.shown
+
+
 class FixedPlace(Place):
     """An object that was reached in a way that cannot be repeated; what it holds may change."""
 

@@ -69,6 +69,10 @@ def compile_graph(graph: Graph, options: Options) -> Compiled:
     return Compiled(runner.run, graph, tuple(stages), runner, (time.perf_counter() - begin) * 1e3)
 
 
+_MOST_SHAPES = 64
+"""For how many combinations of shapes a graph with open sizes stays compiled; the oldest goes first."""
+
+
 class Program:
     """A graph whose inputs may have unknown sizes, compiled once for each combination of actual shapes."""
 
@@ -94,9 +98,15 @@ class Program:
                 found = self._by_shapes.get(key) or self._compile(key, arrays)
         return found
 
+    def like(self, graph: Graph) -> Program:
+        """Another graph that is compiled in the same way."""
+        return Program(graph, self.options)
+
     def _compile(self, key: Hashable, arrays: Sequence[Array]) -> Compiled:
         special = specialize(self.graph, [type_of_array(array) for array in arrays])
         found = compile_graph(special, self.options)
+        while len(self._by_shapes) >= _MOST_SHAPES:
+            del self._by_shapes[next(iter(self._by_shapes))]
         self._by_shapes[key] = found
         if self._static:
             self._only = found.run

@@ -227,6 +227,11 @@ class Call:
         return self.structure, self.slots
 
 
+def call_of_leaves(leaves: list[Any]) -> Call:
+    """A call of which only the leaves are known: enough for a trace that reads numbers among them."""
+    return Call(None, Names((), None), leaves, (), [])
+
+
 class Parameters:
     """The parameters of a Python function: how positional and keyword arguments and defaults come together."""
 

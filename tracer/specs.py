@@ -7,14 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from graphjit.compiler.operand import Operand, as_array
-from graphjit.compiler.tensortype import TensorShape, TensorSpec, TensorType, type_of_array
+from graphjit.compiler.operand import Operand, as_operand
+from graphjit.compiler.tensortype import TensorShape, TensorSpec, TensorType
 from graphjit.runtime.errors import GraphjitError, SignatureError
 
 from .signature import Call, Names, Parameters, TensorSlot, described, value_key
 from .state import State
 from .structure import flatten, unflatten
-from .tensor import Tensor
 
 
 class InputSignature:
@@ -47,18 +46,25 @@ class InputSignature:
         Raises:
           SignatureError: if one does not fit.
         """
+        call = self._parameters.take_apart(*self.converted(args, kwargs))
+        types = [_declared(spec, one) for spec, one in zip(self._leaves, call.leaves, strict=False)]
+        call.slots = (*map(TensorSlot, types), *call.slots[len(types) :])
+        return call
+
+    def converted(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The arguments, with tensors of the declared types where there are specs.
+
+        Raises:
+          SignatureError: if one does not fit.
+        """
         self._require_defaults(args, kwargs)
         given = self._matched(args[: len(self._specs)])
         tensors = [
             self._converted(one, spec, position)
             for position, (one, spec) in enumerate(zip(given, self._leaves, strict=True))
         ]
-        rest = args[len(self._specs) :]
-        specs, _ = unflatten(self._structure, tensors)
-        call = self._parameters.take_apart((*specs, *rest), kwargs)
-        types = [_declared(spec, tensor) for spec, tensor in zip(self._leaves, tensors, strict=True)]
-        call.slots = (*map(TensorSlot, types), *call.slots[len(types) :])
-        return call
+        declared, _ = unflatten(self._structure, tensors)
+        return (*declared, *args[len(self._specs) :]), kwargs
 
     def call_of_specs(self) -> Call:
         """A call with the specs themselves as arguments, to trace for.
@@ -88,14 +94,12 @@ class InputSignature:
                 raise SignatureError(f"{what} is {value.type}, where the input_signature asks for {_shown(spec)}")
             return value
         try:
-            array = as_array(value, spec.dtype, what)
+            operand = as_operand(_cast(value, spec), spec.dtype, what)
         except GraphjitError as error:
-            array = _cast(value, spec)
-            if array is None:
-                raise SignatureError(f"{what} does not fit the input_signature: {error}") from None
-        if not spec.shape.is_compatible_with(array.shape):
-            raise SignatureError(f"{what} has shape {array.shape}, where the input_signature asks for {_shown(spec)}")
-        return Tensor(array)
+            raise SignatureError(f"{what} does not fit the input_signature: {error}") from None
+        if not spec.shape.is_compatible_with(operand.shape):
+            raise SignatureError(f"{what} is {operand.type}, where the input_signature asks for {_shown(spec)}")
+        return operand
 
     def _require_defaults(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Parameters without a spec keep their default."""
@@ -115,15 +119,15 @@ class InputSignature:
 
 
 def _cast(value: Any, spec: TensorSpec) -> Any:
-    """An array of another kind of number, cast; None where it is no array of numbers."""
-    if isinstance(value, np.ndarray | np.generic) and value.dtype.kind in "biuf" and not spec.dtype.is_complex:
-        return None if value.dtype.kind == "f" and not spec.dtype.is_floating else value.astype(spec.dtype.numpy)
-    return None
+    """An array of integers where floats are asked for, and the other way never, as floats; else the value itself."""
+    if isinstance(value, np.ndarray | np.generic) and value.dtype.kind in "biu" and spec.dtype.is_floating:
+        return value.astype(spec.dtype.numpy)
+    return value
 
 
 def _declared(spec: TensorSpec, tensor: Any) -> TensorType:
     """The type to trace for: the spec's, with the actual rank where that is open."""
-    actual: TensorType = tensor.type if isinstance(tensor, Operand) else type_of_array(tensor)
+    actual: TensorType = tensor.type
     sizes = (None,) * actual.rank if spec.shape.rank is None else tuple(spec.shape)
     return TensorType(spec.dtype, sizes)
 

@@ -8,7 +8,8 @@ carried by whoever runs it.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import partial
@@ -19,12 +20,12 @@ import numpy as np
 
 from graphjit.compiler.backends.reference import run_reference
 from graphjit.compiler.dispatch import interpreting
-from graphjit.compiler.graph import Equation, Graph, Literal, Value
+from graphjit.compiler.graph import Equation, Graph, Literal, Location, Value
 from graphjit.compiler.location import describe, user_location
 from graphjit.compiler.op import find_op
 from graphjit.compiler.operand import PUBLIC, Operand, as_array
 from graphjit.compiler.ops.reading import read_variable_op
-from graphjit.compiler.tensortype import DType, TensorType, as_dtype
+from graphjit.compiler.tensortype import DType, TensorType, as_dtype, float32, float64, int32
 from graphjit.compiler.writer import GraphWriter, Symbol
 from graphjit.runtime.errors import InvalidArgumentError, TraceError
 
@@ -149,10 +150,24 @@ class Trace(GraphWriter, StateInterpreter):
         self._captured: dict[int, Symbol] = {}
         self._adopted: list[Adoption] = []
         self._variables: dict[int, _Traced] = {}
+        self._scopes: list[str] = []
         self._numbers: dict[tuple[int, DType], Symbol] = {}
         self._alias: dict[int, int] = {
             id(leaf): position for position, leaf in reversed(list(enumerate(call.leaves))) if isinstance(leaf, State)
         }
+
+    @contextmanager
+    def inside(self, name: str) -> Iterator[None]:
+        """What is written meanwhile belongs to a function that was called: its name stands before the values'."""
+        self._scopes.append(name)
+        try:
+            yield
+        finally:
+            self._scopes.pop()
+
+    def _place(self) -> tuple[Location | None, str]:
+        location, name = super()._place()
+        return location, ".".join((*self._scopes, name)) if name else name
 
     # --- inputs ---
 
@@ -367,7 +382,7 @@ def numbers_of(source: Source, call: Call) -> Array | None:
         case Argument(position):
             return call.arrays[position]
         case Number(position, dtype):
-            return as_array(call.leaves[position], dtype, f"argument {call.names[position]!r}")
+            return number_array(call.leaves[position], dtype)
         case Captured(tensor):
             return tensor._array  # type: ignore[no-any-return]  # tensors hold arrays
         case CapturedArray(array):
@@ -376,6 +391,19 @@ def numbers_of(source: Source, call: Call) -> Array | None:
             return variable.array
         case ArgumentVariable(position):
             return call.leaves[position].array  # type: ignore[no-any-return]  # the slot there says: a variable
+
+
+def number_array(value: int | float, dtype: DType) -> Array:
+    """A Python number as an array, as a literal would become one.
+
+    Raises:
+      DtypeError: if it does not fit the dtype.
+    """
+    if dtype is int32 or dtype is float64:
+        return np.array(value, dtype.numpy)
+    if dtype is float32 and -3e38 < value < 3e38:
+        return np.array(value, np.float32)
+    return as_array(value, dtype, "a number")
 
 
 def trace(

@@ -103,12 +103,16 @@ def test_a17_partials_callables_lambdas_and_functions_without_source() -> None:
 def test_a17_generators_and_coroutines_are_refused() -> None:
     """A17: what does not return tensors is refused by name."""
 
-    @gj.compile
     def generate(x: Any) -> Any:
         yield x
 
-    with pytest.raises(SignatureError, match=r"'generate' returned .*generator"):
-        generate(gj.constant(1.0))
+    async def later(x: Any) -> Any:
+        return x
+
+    with pytest.raises(SignatureError, match="'generate' is a generator function"):
+        gj.compile(generate)
+    with pytest.raises(SignatureError, match="'later' is a coroutine function"):
+        gj.compile(later)
 
 
 # --- methods -----------------------------------------------------------------------------------
@@ -203,6 +207,15 @@ def test_a18_nested_functions_are_inlined() -> None:
     assert numbers(outer(gj.constant(2.0))) == 9.0
     assert (outer.trace_count, inner.trace_count) == (1, 0)
     assert [equation.op.name for equation in outer.graph.equations].count("multiply") == 2
+
+    @gj.compile(name="scaled")
+    def named(x: Any) -> Any:
+        y = x * 3.0
+        return y
+
+    outermost = gj.compile(lambda x: named(x) + 1.0)
+    outermost(gj.constant(1.0))
+    assert "%scaled.y: f32[] = multiply" in outermost.dump("traced")
 
 
 def test_a19_recursion_on_python_numbers_unrolls_and_on_tensors_is_an_error() -> None:
@@ -389,6 +402,21 @@ def test_b1_an_unknown_rank_is_traced_for_each_rank() -> None:
     assert f.trace_count == 2
 
 
+def test_b1_converts_in_methods_in_eager_mode_and_inside_of_other_functions() -> None:
+    """B1, J1, A18: the declared types count however the function runs."""
+
+    class Scaler:
+        @gj.compile(input_signature=[gj.TensorSpec([None], gj.float64)])
+        def double(self, x: Any) -> Any:
+            return x * 2.0
+
+    scaler = Scaler()
+    outer = gj.compile(lambda: scaler.double([1, 2]))
+    for result in (scaler.double([1, 2]), scaler.double.eager([1, 2]), outer(), scaler.double(np.float32([1, 2]))):
+        assert (result.dtype, numbers(result)) == (gj.float64, [2.0, 4.0])
+    assert scaler.double.trace_count == 1
+
+
 def test_b2_parameters_without_a_spec_keep_their_default() -> None:
     """B2: other values are refused; so are too many specs, and things that are no specs."""
     spec = gj.TensorSpec([None], gj.float32)
@@ -549,6 +577,33 @@ def test_k4_the_short_way_sees_what_the_long_way_sees() -> None:
         assert numbers(f(np.float64([1.0]), 1)) == [2.0]
         assert numbers(f(np.array([1.0], ">f4"), 1)) == [2.0]
     assert f(np.float64([1.0]), 1).dtype == gj.float64
+
+
+def test_k4_keywords_in_any_order_reach_their_parameters() -> None:
+    """K4, A10: the short way for keywords keeps each array with its parameter."""
+    f = gj.compile(lambda x, y: x - y)
+    one, two = np.float32([1.0]), np.float32([2.0])
+    for _ in range(3):
+        assert numbers(f(x=one, y=two)) == [-1.0]
+        assert numbers(f(y=one, x=two)) == [1.0]
+        assert numbers(f(one, y=two)) == [-1.0]
+    assert f.trace_count == 1
+
+
+def test_k4_the_short_way_checks_guards_and_modes() -> None:
+    """K4: a tape, a trace, eager mode and changes outside are seen on every call."""
+    k = 2.0
+    f = gj.compile(lambda x: x * k)
+    x = gj.constant(3.0)
+    for _ in range(3):
+        assert numbers(f(x)) == 6.0
+    with gj.GradientTape() as tape:
+        tape.watch(x)
+        y = f(x)
+    assert numbers(tape.gradient(y, x)) == 2.0
+    assert numbers(gj.compile(lambda x: f(x))(x)) == 6.0
+    k = 5.0
+    assert numbers(f(x)) == 15.0
 
 
 def test_results_share_no_memory_with_arguments() -> None:

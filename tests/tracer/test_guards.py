@@ -240,6 +240,28 @@ def test_a7_other_threads_are_not_listened_to() -> None:
     assert f.trace_count == 1
 
 
+def test_a7_containers_of_other_classes_count_with_what_is_in_them() -> None:
+    """A7: a dict of a class of its own, as an argument, and a mutable default of a called function."""
+
+    class Table(dict[str, float]):
+        pass
+
+    table = Table(a=2.0)
+    f = gj.compile(lambda x, t: x * t["a"])
+    assert f(X, table).numpy() == 2.0
+    table["a"] = 3.0
+    assert f(X, table).numpy() == 3.0
+    default = [4.0]
+
+    def scaled(x: Any, by: list[float] = default) -> Any:
+        return x * by[0]
+
+    g = gj.compile(lambda x: scaled(x))
+    assert g(X).numpy() == 4.0
+    default[0] = 5.0
+    assert g(X).numpy() == 5.0
+
+
 def test_a16_a_method_guards_what_it_reads_of_its_object() -> None:
     """A16: attributes of self, of what hangs on it, and of objects that replace it."""
 

@@ -405,6 +405,17 @@ def test_g10_assignments_inside_of_a_call_cut_history() -> None:
         assert (float(dx), float(dv)) == (3.0, 26.0)
 
 
+def test_g19_variables_as_arguments_of_a_recorded_call() -> None:
+    """G19, A9: a variable that is handed over is differentiated like one that is captured."""
+    f = gj.compile(lambda v, x: v * v * x)
+    v, w = gj.Variable(3.0), gj.Variable(5.0)
+    for one in (v, w):
+        with gj.GradientTape() as tape:
+            y = f(one, X)
+        assert float(tape.gradient(y, one)) == 2.0 * float(one) * 2.0
+    assert f.trace_count == 1
+
+
 def test_decision_6_identity_and_zero_are_different_values() -> None:
     """Decision 6: `x` and `x + 0` stay two things to differentiate by, also across a call."""
     f = gj.compile(lambda x: x + 0.0)
