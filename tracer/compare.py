@@ -17,7 +17,7 @@ import optree
 
 from graphjit.compiler.operand import Operand
 
-from . import function as compiling
+from . import compiling
 from .function import Function
 from .tape import GradientTape
 from .tensor import Tensor

@@ -9,13 +9,16 @@
 ... }
 ... ''')
 f(%x: f32[64,10]) {
-  %b: f32[64,10] = fused(%x) {axes=((0, 1), (0, 1), (0, 1)), domain=(64, 10), inner=None, graph={
-    exp_tanh(%x: f32[64,10]) {
+  %b: f32[64,10] = fused(%x) {
+    axes=((0, 1), (0, 1), (0, 1)),
+    domain=(64, 10),
+    graph=exp_tanh(%x: f32[64,10]) {
       %a: f32[64,10] = exp(%x)
       %b: f32[64,10] = tanh(%a)
       return %b
-    }
-  }}
+    },
+    inner=none
+  }
   return %b
 }
 """
