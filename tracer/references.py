@@ -6,7 +6,7 @@ Only the code is read; nothing is run.
 from __future__ import annotations
 
 import dis
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from itertools import pairwise
 from types import CodeType
@@ -45,17 +45,16 @@ def references_of(code: CodeType) -> References:
     >>> references_of(area.__code__).globals[0][:2]
     ('math', ('pi',))
     """
+    codes = list(_all_code(code))
+    imported = {name: module for one in codes for name, module in _imports(one)}
     found_globals: dict[tuple[str, tuple[str, ...], str], Reference] = {}
     found_cells: dict[tuple[str, tuple[str, ...]], Reference] = {}
-    for one in _all_code(code):
-        imported = dict(_imports(one))
-        for operation, reference in _chains(one, frozenset(imported)):
-            if operation in _CELL:
+    for one in codes:
+        for operation, reference in _chains(one, imported):
+            if operation in _GLOBAL or reference.module:
+                found_globals.setdefault((*reference[:2], reference.module), reference)
+            else:
                 found_cells.setdefault(reference[:2], reference)
-                continue
-            if operation == "LOAD_FAST":
-                reference = reference._replace(module=imported[reference.name])
-            found_globals.setdefault((*reference[:2], reference.module), reference)
         for reference in _imported_names(one):
             found_globals.setdefault((*reference[:2], reference.module), reference)
     return References(tuple(found_globals.values()), tuple(found_cells.values()))
@@ -77,29 +76,39 @@ def _line(instruction: dis.Instruction, code: CodeType) -> int:
     return (positions.lineno if positions else None) or code.co_firstlineno
 
 
-def _chains(code: CodeType, imported: frozenset[str]) -> Iterator[tuple[str, Reference]]:
+def _chains(code: CodeType, imported: Mapping[str, str]) -> Iterator[tuple[str, Reference]]:
     """Each load of a global, a cell or an imported module, with the attributes that are read from it."""
     instructions = _instructions(code)
     for index, instruction in enumerate(instructions):
-        operation, name = instruction.opname, instruction.argval
-        fast = operation.startswith("LOAD_FAST") and name in imported
-        if operation not in _GLOBAL and operation not in _CELL and not fast:
+        operation, name = instruction.opname, _loaded(instruction)
+        module = "" if operation in _GLOBAL else imported.get(name, "")
+        if operation not in _GLOBAL and operation not in _CELL and not module:
             continue
         attributes: list[str] = []
         for following in instructions[index + 1 :]:
             if following.opname not in _ATTRIBUTE:
                 break
             attributes.append(str(following.argval))
-        kind = "LOAD_FAST" if fast else operation
-        yield kind, Reference(str(name), tuple(attributes), _line(instruction, code))
+        yield operation, Reference(name, tuple(attributes), _line(instruction, code), module)
+
+
+def _loaded(instruction: dis.Instruction) -> str:
+    """The name of what an instruction leaves on top of the stack, "" where it loads no variable."""
+    operation, argument = instruction.opname, instruction.argval
+    if operation in _GLOBAL or operation in _CELL:
+        return str(argument)
+    if "LOAD_FAST" not in operation:
+        return ""
+    # Newer versions of Python load two variables, or store one and load another, in one instruction.
+    return str(argument[-1] if isinstance(argument, tuple) else argument)
 
 
 def _imports(code: CodeType) -> Iterator[tuple[str, str]]:
-    """Local variables that hold a module: the variable and the module's name."""
-    instructions = _instructions(code)
-    for one, following in pairwise(instructions):
-        if one.opname == "IMPORT_NAME" and following.opname == "STORE_FAST":
-            yield str(following.argval), str(one.argval)
+    """Variables of the function that hold a module: the variable and the module's name."""
+    for one, following in pairwise(_instructions(code)):
+        if one.opname == "IMPORT_NAME" and following.opname.startswith(("STORE_FAST", "STORE_DEREF")):
+            argument = following.argval
+            yield str(argument[0] if isinstance(argument, tuple) else argument), str(one.argval)
 
 
 def _imported_names(code: CodeType) -> Iterator[Reference]:

@@ -111,15 +111,21 @@ def test_d3_attributes_of_modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         return x * config.rate
 
     @gj.compile
+    def deeper(x: Any) -> Any:
+        import user_config as config
+
+        return (lambda y: y * config.rate)(x)
+
+    @gj.compile
     def by_name(x: Any) -> Any:
         from user_config import rate
 
         return x * rate
 
-    assert (outside(X).numpy(), inside(X).numpy(), by_name(X).numpy()) == (7.0, 2.0, 2.0)
+    assert (outside(X).numpy(), inside(X).numpy(), deeper(X).numpy(), by_name(X).numpy()) == (7.0, 2.0, 2.0, 2.0)
     user_config.rate = 3.0
     user_config.Limits.high = 6.0
-    assert (outside(X).numpy(), inside(X).numpy(), by_name(X).numpy()) == (9.0, 3.0, 3.0)
+    assert (outside(X).numpy(), inside(X).numpy(), deeper(X).numpy(), by_name(X).numpy()) == (9.0, 3.0, 3.0, 3.0)
 
 
 class Config:
