@@ -112,16 +112,24 @@ class CacheFolder:
         assert self._folder is not None
         found: dict[Path, tuple[float, int]] = {}
         try:
-            for file in os.scandir(self._folder):
-                path = Path(file.path)
-                if path.suffix in (SUFFIX, ".part", *TEXT_SUFFIXES):
-                    entry = path if path.suffix == ".part" else path.with_suffix(SUFFIX)
-                    used, size = found.get(entry, (0.0, 0))
-                    facts = file.stat(follow_symlinks=False)
-                    found[entry] = (max(used, facts.st_mtime), size + facts.st_size)
+            with os.scandir(self._folder) as files:
+                for file in files:
+                    self._add_entry(found, file)
         except OSError as error:
             self._warn(f"cannot list {self._folder}: {error}")
         return found
+
+    def _add_entry(self, found: dict[Path, tuple[float, int]], file: os.DirEntry[str]) -> None:
+        path = Path(file.path)
+        if path.suffix not in (SUFFIX, ".part", *TEXT_SUFFIXES):
+            return
+        entry = path if path.suffix == ".part" else path.with_suffix(SUFFIX)
+        used, size = found.get(entry, (0.0, 0))
+        try:
+            facts = file.stat(follow_symlinks=False)
+        except FileNotFoundError:
+            return  # another process has finished or removed it since the folder was listed
+        found[entry] = (max(used, facts.st_mtime), size + facts.st_size)
 
     def _path(self, name: str) -> Path:
         assert self._folder is not None

@@ -12,7 +12,7 @@ from typing import Any
 import graphjit as gj
 import numpy as np
 import pytest
-from examples import materialise
+from op_cases import materialise
 from graphjit.compiler.dispatch import apply
 from graphjit.compiler.op import Kind, Op, all_ops
 from graphjit.compiler.operand import PUBLIC, as_operand
