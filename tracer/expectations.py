@@ -109,11 +109,12 @@ class SameElements(Expectation):
 class SameContainer(Expectation):
     """A list, tuple, dict or set, with what was in it."""
 
-    __slots__ = ("_keys", "_kind", "_parts", "_shown")
+    __slots__ = ("_keys", "_kind", "_names", "_parts", "_shown")
 
     def __init__(self, value: Any, keys: tuple[Hashable, ...], parts: tuple[Expectation, ...]) -> None:
         self._kind = type(value)
         self._keys = keys
+        self._names = tuple(value) if isinstance(value, dict) and all(type(one) is str for one in value) else None
         self._parts = parts
         self._shown = described(value)
 
@@ -126,15 +127,21 @@ class SameContainer(Expectation):
         if isinstance(value, set | frozenset):
             return frozenset(map(_element_key, value)) == frozenset(self._keys)
         if isinstance(value, dict):
-            if self._keys != tuple(map(_element_key, value)):
+            if not self._has_keys(value):
                 return False
             value = value.values()
         return all(part.matches(one) for part, one in zip(self._parts, value, strict=True))
 
+    def _has_keys(self, value: dict[Any, Any]) -> bool:
+        names = tuple(value)
+        if self._names is not None and names == self._names:
+            return set(map(type, names)) <= {str}
+        return self._keys == tuple(map(_element_key, value))
+
     def difference(self, value: Any) -> tuple[str, str, str]:
         if type(value) is not self._kind or len(value) != len(self._keys or self._parts) or not self._parts:
             return super().difference(value)
-        if isinstance(value, dict) and self._keys != tuple(map(_element_key, value)):
+        if isinstance(value, dict) and not self._has_keys(value):
             return super().difference(value)
         names = list(value) if isinstance(value, dict) else range(len(value))
         for name, part in zip(names, self._parts, strict=True):

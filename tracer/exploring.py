@@ -20,7 +20,7 @@ from weakref import ref
 import numpy as np
 
 from .attributes import AttributeWatch, listening, not_listening
-from .origin import is_library_class, is_library_code, is_library_module
+from .origin import is_library_class, is_library_code, is_library_module, is_own_class
 from .places import (
     MISSING,
     AttributePlace,
@@ -33,7 +33,7 @@ from .places import (
     StaticPlace,
     TypePlace,
     cell_value,
-    static_attribute,
+    static_owner,
 )
 from .references import Reference, references_of
 from .state import State
@@ -150,7 +150,8 @@ class Explorer:
             self._add(AttributePlace(function, name), found)
         self._visit_all(values)
 
-    def _visit_class(self, cls: type) -> None:
+    def _visit_class(self, cls: type, creates: bool = True) -> None:
+        """Look into a class; what creates its objects counts only where the class itself is in reach."""
         if is_library_class(cls):
             return
         self._watch.add(cls)
@@ -159,8 +160,11 @@ class Explorer:
                 continue
             # Python calls these without asking for an attribute.
             for name, member in list(one.__dict__.items()):
-                if name.startswith("__") and name.endswith("__"):
-                    self._visit_quietly(member) if name in _CREATION else self._visit_member(member)
+                if name in _CREATION:
+                    if creates:
+                        self._visit_quietly(member)
+                elif name.startswith("__") and name.endswith("__"):
+                    self._visit_member(member)
 
     def _visit_quietly(self, member: Any) -> None:
         """The same without warnings: what creates an object may well draw random numbers."""
@@ -192,7 +196,7 @@ class Explorer:
             wrapped = getattr(value, "__wrapped__", None)
             if callable(value) and isinstance(wrapped, FunctionType):
                 self.visit(wrapped)
-            self._visit_class(type(value))
+            self._visit_class(type(value), creates=False)
 
     # --- code ---
 
@@ -252,8 +256,11 @@ class Explorer:
             self._add_attribute(target, name, value)
 
     def _add_attribute(self, target: Any, name: str, value: Any) -> None:
-        held = static_attribute(type(target), name)
+        owner = static_owner(type(target), name)
+        held = MISSING if owner is None else owner.__dict__[name]
         own = _own_fields(target)
+        if owner is not None and name not in own and not hasattr(type(held), "__set__") and is_own_class(owner):
+            return
         if isinstance(held, property):
             self._visit_member(held)
         elif name in own or held is MISSING or not hasattr(type(held), "__get__"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -40,21 +40,36 @@ class Guards:
 
     def __init__(self, pairs: Iterable[tuple[Place, Expectation]]) -> None:
         self.pairs = tuple(pairs)
-        # Most guards are globals that hold one object: those are compared without calls.
-        self._names = tuple(
-            (place.namespace, place.name, _lasting_target(expectation))
-            for place, expectation in self.pairs
-            if isinstance(place, NamePlace) and _is_plain(place, expectation)
-        )
-        self._others = tuple(
-            (place.read, expectation.matches) for place, expectation in self.pairs if not _is_plain(place, expectation)
-        )
+        # Nearly all guards say that a name or an attribute still holds one object: those are compared without calls.
+        self._names: list[tuple[dict[str, Any], str, Any]] = []
+        self._attributes: list[tuple[Callable[[], Any], str, Any]] = []
+        self._weak_attributes: list[tuple[Callable[[], Any], str, Callable[[], Any]]] = []
+        self._others: list[tuple[Callable[[], Any], Callable[[Any], bool]]] = []
+        for place, expectation in self.pairs:
+            self._sort(place, expectation)
+
+    def _sort(self, place: Place, expectation: Expectation) -> None:
+        kept = _lasting_target(expectation)
+        if type(place) is NamePlace and kept is not None:
+            self._names.append((place.namespace, place.name, kept))
+        elif type(place) is AttributePlace and kept is not None:
+            self._attributes.append((place.reference, place.name, kept))
+        elif type(place) is AttributePlace and isinstance(expectation, SameObject):
+            self._weak_attributes.append((place.reference, place.name, expectation.target))
+        else:
+            self._others.append((place.read, expectation.matches))
 
     def hold(self) -> bool:
         """Whether everything is as the trace found it."""
         for namespace, name, value in self._names:
             if namespace.get(name, MISSING) is not value:
                 return self.first_change() is None
+        for target, name, value in self._attributes:
+            if getattr(target(), name, MISSING) is not value:
+                return self.first_change() is None
+        for target, name, wanted in self._weak_attributes:
+            if getattr(target(), name, MISSING) is not wanted():
+                return False
         for read, matches in self._others:  # noqa: SIM110 -- all() with a generator costs more than the checks
             if not matches(read()):
                 return False
@@ -77,10 +92,6 @@ class Guards:
         return len(self.pairs)
 
 
-def _is_plain(place: Place, expectation: Expectation) -> bool:
-    return type(place) is NamePlace and _lasting_target(expectation) is not None
-
-
 def _lasting_target(expectation: Expectation) -> Any:
     """The object that is expected, where the expectation keeps it; None elsewhere."""
     if isinstance(expectation, SameValue):
@@ -97,7 +108,11 @@ def make_guards(places: Iterable[Place], traced: TracedFunction) -> Guards:
     """
     inputs = {id(owner_of(_memory(source.array))) for source in traced.sources if isinstance(source, CapturedArray)}
     pairs: list[tuple[Place, Expectation]] = []
+    places = list(places)
+    whole = {place.identity for place in places if isinstance(place, FieldsPlace)}
     for place in places:
+        if type(place) is AttributePlace and place.identity in whole and place.is_own:
+            continue  # all attributes that the object holds itself are looked at anyway
         if not (isinstance(place, AttributePlace | CellPlace | ContentPlace | FieldsPlace) and place.target is None):
             pairs.append((place, expectation_of(place.read(), lambda array: id(array) in inputs)))
     for source in traced.sources:

@@ -48,6 +48,11 @@ def is_library_module(module: ModuleType) -> bool:
     return is_library_file(file)
 
 
+def is_own_class(cls: type) -> bool:
+    """Whether a class is graphjit's: what the class holds does not change, what its objects hold may."""
+    return cls.__module__.split(".")[0] == "graphjit"
+
+
 def is_library_class(cls: type) -> bool:
     """Whether a class belongs to a library."""
     name = cls.__module__

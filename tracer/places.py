@@ -127,6 +127,16 @@ class AttributePlace(Place):
         """The object, None where it is gone."""
         return self._target()
 
+    @property
+    def is_own(self) -> bool:
+        """Whether the object itself holds the attribute, and not its class."""
+        return self.name in getattr(self._target(), "__dict__", ())
+
+    @property
+    def reference(self) -> Callable[[], Any]:
+        """Gives the object, None where it is gone."""
+        return self._target
+
     def read(self) -> Any:
         target = self._target()
         return MISSING if target is None else getattr(target, self.name, MISSING)
@@ -250,10 +260,16 @@ def reference(target: Any) -> Callable[[], Any]:
 
 def static_attribute(cls: type, name: str) -> Any:
     """What a class or its bases hold under a name, or MISSING."""
+    owner = static_owner(cls, name)
+    return MISSING if owner is None else owner.__dict__[name]
+
+
+def static_owner(cls: type, name: str) -> type | None:
+    """The class among a class and its bases that holds a name itself."""
     for one in cls.__mro__:
         if name in one.__dict__:
-            return one.__dict__[name]
-    return MISSING
+            return one
+    return None
 
 
 __all__: list[str] = []
