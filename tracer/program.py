@@ -31,7 +31,7 @@ class Options:
 
     Attributes:
       backend: "jit" for native kernels, "numpy" for each op's NumPy meaning.
-      exact: whether to give up the freedoms that optimising takes.
+      exact: whether to leave out the passes that may change the last bits.
       check: "nan" to look for NaN and infinity after every op.
     """
 
