@@ -83,4 +83,13 @@ def _source(function: Callable[..., Any]) -> str:
         raise NotFoundError("there is no source of the function") from None
 
 
-__all__: list[str] = []
+def to_code(entity: Callable[..., Any]) -> str:
+    """The Python source that is traced for a function, compiled or not.
+
+    Raises:
+      NotFoundError: if there is no source.
+    """
+    return _source(inspect.unwrap(entity))
+
+
+__all__ = ["to_code"]

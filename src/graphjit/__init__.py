@@ -8,7 +8,7 @@ _link = _os.path.join(_os.path.dirname(__file__), "compiler")
 if _os.path.islink(_link):
     __path__.insert(0, _os.path.dirname(_os.path.realpath(_link)))
 
-from graphjit import autodiff, bitwise, debugging, linalg, math, nn, random
+from graphjit import autodiff, autograph, bitwise, config, debugging, errors, linalg, math, nest, nn, random
 from graphjit.compiler.dispatch import set_default_interpreter as _set_default_interpreter
 from graphjit.compiler.ops.arithmetic import *
 from graphjit.compiler.ops.arithmetic import (
@@ -100,6 +100,7 @@ from graphjit.nn.module import Module
 from graphjit.tracer.compare import Comparison, compare
 from graphjit.tracer.compiling import compile, function
 from graphjit.tracer.custom_gradient import custom_gradient, grad_pass_through, recompute_grad
+from graphjit.tracer.device import device
 from graphjit.tracer.eager import EagerInterpreter as _EagerInterpreter
 from graphjit.tracer.explain_gradient import GradientExplanation, explain_gradient
 from graphjit.tracer.exploring import UnrepeatedWarning
