@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import optree
@@ -80,14 +81,16 @@ def leaf_paths(structure: Any) -> list[str]:
 
 def _register_new(leaves: Sequence[Any]) -> bool:
     """Register the classes among the leaves that have fields; whether there was one."""
-    found = {type(leaf) for leaf in leaves if field_names(type(leaf)) is not None}
+    found = {cls for cls in map(type, leaves) if field_names(cls) is not None}
+    if not found:
+        return False
     with _lock:
-        new = found - _registered
-        for cls in new:
+        for cls in found - _registered:
             _register_fields(cls)
-    return bool(found)
+    return True
 
 
+@lru_cache(maxsize=1024)
 def field_names(cls: type) -> tuple[str, ...] | None:
     """The fields of a dataclass or an attrs class, None for any other class."""
     if dataclasses.is_dataclass(cls):
