@@ -1,4 +1,4 @@
-"""Nested structures: flatten, put together, map. Lists, tuples, dicts, named tuples, dataclasses, registered classes."""
+"""Nested structures: flatten, put together, map. Lists, tuples, dicts, named tuples, dataclasses and the like."""
 
 from __future__ import annotations
 

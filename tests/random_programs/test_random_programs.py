@@ -11,9 +11,13 @@ from typing import Any
 
 import graphjit as gj
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, given, settings
 
 from .generate import Program, programs
+
+# Compiling the same small program many times in a loop is what users are warned of.
+pytestmark = pytest.mark.filterwarnings("ignore::graphjit.RetraceWarning")
 
 COUNT = int(os.environ.get("GRAPHJIT_RANDOM_PROGRAMS", "150"))
 
