@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..graph import Literal
+from ..layout import Layout
 from ..op import Differentiability, Example, Kind, Op, declare
 from ..tensortype import DType, TensorType, float32, int32
 
@@ -34,6 +35,11 @@ def _filled_type(
     return (TensorType(dtype, shape),)
 
 
+def _position_layout(*, shape: tuple[int, ...], dtype: DType, axis: int) -> Layout:
+    """Each element is its own place in this layout, so kernels need no buffer for it."""
+    return Layout(0, tuple(int(position == axis) for position in range(len(shape))))
+
+
 iota_op = declare(
     Op(
         name="iota",
@@ -43,6 +49,7 @@ iota_op = declare(
             np.arange(shape[axis], dtype=dtype.numpy).reshape([-1 if a == axis else 1 for a in range(len(shape))]),
             shape,
         ).copy(),
+        kernel=_position_layout,
         gradient=Differentiability.NONE,
         examples=(
             Example((), {"shape": (3,), "dtype": int32, "axis": 0}),
