@@ -13,7 +13,7 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import contextmanager
-from types import FunctionType, MethodType, ModuleType
+from types import FunctionType, MethodType, ModuleType, SimpleNamespace
 from typing import Any
 from weakref import ref
 
@@ -196,11 +196,15 @@ class Explorer:
             wrapped = getattr(value, "__wrapped__", None)
             if callable(value) and isinstance(wrapped, FunctionType):
                 self.visit(wrapped)
+            if _is_record(value):
+                # Nobody is told of what is read of these; what they hold counts as a whole.
+                self._add(FieldsPlace(value), dict(vars(value)))
             self._visit_class(type(value), creates=False)
 
     # --- code ---
 
     def _scan(self, function: FunctionType) -> None:
+        self._scan_bases(function)
         references = references_of(function.__code__)
         for reference in references.cells:
             if reference.name in function.__code__.co_freevars:
@@ -213,6 +217,20 @@ class Explorer:
             elif reference.name in function.__globals__ or not hasattr(builtins, reference.name):
                 shown = f"the global {reference.name!r}"
                 self._follow(NamePlace(function.__globals__, reference.name, shown), reference, function)
+
+    def _scan_bases(self, function: FunctionType) -> None:
+        """Look into what a method reaches through `super()`, of which no object is asked."""
+        code = function.__code__
+        if "super" not in code.co_names or "__class__" not in code.co_freevars:
+            return
+        cls = CellPlace(function, "__class__").read()
+        for base in cls.__mro__[1:] if isinstance(cls, type) else ():
+            if not is_library_class(base):
+                self._visit_members(base.__dict__.get(name) for name in code.co_names)
+
+    def _visit_members(self, members: Iterable[Any]) -> None:
+        for one in members:
+            self._visit_member(one)
 
     def _follow(self, place: Place, reference: Reference, function: FunctionType) -> None:
         value = place.read()
@@ -231,6 +249,8 @@ class Explorer:
                 place: Place = NamePlace(vars(value), name, f"{name!r} of the module {value.__name__!r}")
             elif isinstance(value, type) and not is_library_class(value) and not hasattr(value, "__members__"):
                 place = StaticPlace(value, name)
+            elif _is_librarys_object(value) and name in _own_fields(value):
+                place = AttributePlace(value, name)
             else:
                 return
             value = place.read()
@@ -270,10 +290,26 @@ class Explorer:
             self._add(MethodPlace(target, name), None)
         elif hasattr(type(held), "__set__"):
             # A slot, or another descriptor that stores what was set.
+            self.visit(held)
             self._add(AttributePlace(target, name), value)
         else:
             self._visit_member(held)
+            self.visit(held)
             self.visit(value)
+
+
+def _is_record(value: Any) -> bool:
+    """Whether it is a namespace of the standard library: plain attributes, as configurations have them."""
+    if isinstance(value, SimpleNamespace):
+        return True
+    # Not imported for this: whoever has such an object has imported it.
+    return any((one.__module__, one.__name__) == ("argparse", "Namespace") for one in type(value).__mro__)
+
+
+def _is_librarys_object(value: Any) -> bool:
+    """Whether it is an object of a library's class, whose attributes are noticed only where code names them."""
+    plain = isinstance(value, type | ModuleType | FunctionType | Tensor | State)
+    return not plain and is_library_class(type(value))
 
 
 def _own_fields(target: Any) -> dict[str, Any]:

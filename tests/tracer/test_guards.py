@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 import threading
 import types
@@ -244,6 +245,94 @@ def test_a7_other_threads_are_not_listened_to() -> None:
     config.unused = 1
     f(X)
     assert f.trace_count == 1
+
+
+def test_a7_namespaces_of_the_standard_library() -> None:
+    """A7: configurations in `SimpleNamespace` and `argparse.Namespace`, named or hanging on an object."""
+    import argparse
+
+    config = Config()
+    options = argparse.Namespace(rate=2.0, deep=types.SimpleNamespace(k=3.0))
+    f = gj.compile(lambda x: x * options.rate * options.deep.k * config.nested.k)
+    assert f(X).numpy() == 6.0
+    options.rate = 4.0
+    assert f(X).numpy() == 12.0
+    options.deep.k = 5.0
+    assert f(X).numpy() == 20.0
+    config.nested.k = 2.0
+    assert f(X).numpy() == 40.0
+
+
+def test_a7_objects_of_libraries_that_the_code_names() -> None:
+    """A7: `scaler.mean_` of a library's object."""
+    import email.message
+
+    message = email.message.Message()
+    message.factor = 2.0  # type: ignore[attr-defined]  # a library's object with an attribute of the user's
+    f = gj.compile(lambda x: x * message.factor)  # type: ignore[attr-defined]  # as above
+    assert f(X).numpy() == 2.0
+    message.factor = 3.0  # type: ignore[attr-defined]  # as above
+    assert f(X).numpy() == 3.0
+
+
+class Parent:
+    """Its method is reached through super()."""
+
+    def call(self, x: Any) -> Any:
+        return x * RATE
+
+
+class Child(Parent):
+    """A method that calls the parent's."""
+
+    def call(self, x: Any) -> Any:
+        return super().call(x) + 1.0
+
+
+class Cell:
+    """A descriptor of the user's."""
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        return instance.hidden * RATE
+
+
+class WithCell:
+    """An object with such a descriptor, items and a fallback for attributes."""
+
+    value = Cell()
+
+    def __init__(self) -> None:
+        self.hidden = 2.0
+
+    def __getitem__(self, key: int) -> float:
+        return self.hidden * RATE
+
+    def __getattr__(self, name: str) -> float:
+        if name != "fallback":
+            raise AttributeError(name)
+        return self.hidden * RATE
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda x, o: Child().call(x) - 1.0 + o.hidden - o.hidden,
+        lambda x, o: x * o.value / o.hidden,
+        lambda x, o: x * o[0] / o.hidden,
+        lambda x, o: x * o.fallback / o.hidden,
+        lambda x, o: gj.stack([helper(x) for _ in range(2)])[0],
+        lambda x, o: next(map(helper, [x])),
+        lambda x, o: functools.partial(helper, x)(),
+        lambda x, o: functools.reduce(lambda a, b: a * RATE, [x, x]),
+    ],
+)
+def test_d3_a_global_behind_python_machinery(read: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """D3: super, descriptors, items, fallbacks, comprehensions, map, partial: nothing is stale."""
+    one = WithCell()
+    f = gj.compile(lambda x: read(x, one))
+    assert f(X).numpy() == 1.0
+    monkeypatch.setattr(sys.modules[__name__], "RATE", 3.0)
+    assert f(X).numpy() == 3.0
 
 
 def test_a7_containers_of_other_classes_count_with_what_is_in_them() -> None:
