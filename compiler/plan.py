@@ -336,6 +336,10 @@ def _view_of_slot(value: Value, place: Place | None) -> Callable[[np.ndarray[Any
     size = value.type.dtype.size
     strides = tuple(stride * size for stride in layout.strides)
 
+    if 0 in shape:
+        # NumPy refuses offsets and strides into a buffer of no bytes.
+        return lambda array: np.empty(shape, array.dtype)
+
     def view(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         return np.ndarray(shape, array.dtype, array, layout.offset * size, strides)
 

@@ -15,8 +15,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import optree
 
-from graphjit.compiler.operand import Operand
-
 from . import compiling
 from .function import Function
 from .tape import GradientTape
@@ -282,9 +280,10 @@ def _ordered(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 def _variables_of(compiled: Function, args: Sequence[Any], kwargs: dict[str, Any]) -> list[Variable]:
     """The Variables that the compiled function reads or assigns for these arguments."""
     try:
-        return list(compiled.get_concrete_function(*args, **kwargs).variables)
+        found = compiled.get_concrete_function(*args, **kwargs).variables
     except Exception:  # noqa: BLE001 -- the run itself will show the error, in both ways
         return []
+    return [one for one in found if isinstance(one, Variable)]
 
 
 def _compared_gradients(
@@ -322,7 +321,7 @@ def _gradients(
         tape.watch(list(watched.values()))
         result = function(*args, **kwargs)
     leaves = optree.tree_leaves(result, namespace="graphjit")
-    targets = [leaf for leaf in leaves if isinstance(leaf, Operand) and leaf.type.dtype.is_floating]
+    targets = [leaf for leaf in leaves if isinstance(leaf, Tensor) and leaf.type.dtype.is_floating]
     if not targets:
         return {}
     # Weights, as the plain sum of a normalised result has a gradient of zero, of which only noise is left.

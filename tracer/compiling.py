@@ -50,7 +50,7 @@ def compile(  # noqa: A001 -- the public name; Python's builtin is not used here
       jit_compile: accepted for TensorFlow's sake; graphs always become native code.
       reduce_retracing: where a second shape comes, trace for unknown sizes where the two differ.
       static: names of parameters whose numbers are always part of the signature, however many come.
-      exact: leave out the passes that may change the last bits.
+      exact: give the bits of eager mode: no fused multiply-add, no re-association, NumPy's mathematics.
       backend: "jit" for native kernels, "numpy" to run each op with NumPy.
       check: "nan" to look for NaN and infinity behind each op; slow, for finding where one comes from.
       cache_size: how many traces are kept; the one that was not used for longest goes first.

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Sequence
-from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
@@ -18,6 +16,7 @@ from graphjit.compiler.location import describe, location_of_line
 from graphjit.compiler.operand import PUBLIC, as_operand
 from graphjit.runtime.errors import FailedPreconditionError, GradientError
 
+from .latest import latest_tape
 from .state import State
 from .tensor import Tensor
 from .trail import Event, Outline, dead_ends, follow
@@ -65,14 +64,6 @@ class Explainer(Protocol):
     def explain(self, target: Any, source: Any) -> GradientExplanation: ...
 
 
-_latest: ContextVar[weakref.ref[Explainer]] = ContextVar("graphjit_latest_tape")
-
-
-def note_latest(tape: Explainer) -> None:
-    """Let `explain_gradient` without a tape mean this one, in this thread or task."""
-    _latest.set(weakref.ref(tape))
-
-
 def explain_gradient(target: Any, source: Any, tape: Explainer | None = None) -> GradientExplanation:
     """Why `tape.gradient(target, source)` is None, zero, infinite or not a number.
 
@@ -95,8 +86,7 @@ def explain_gradient(target: Any, source: Any, tape: Explainer | None = None) ->
     """
     if tape is not None:
         return tape.explain(target, source)
-    reference = _latest.get(None)
-    latest = None if reference is None else reference()
+    latest: Explainer | None = latest_tape()
     if latest is None:
         raise FailedPreconditionError("there is no gradient tape to ask; give it as explain_gradient(y, x, tape)")
     return latest.explain(target, source)

@@ -10,16 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from graphjit.compiler.backends.reference import run_reference
 from graphjit.compiler.graph import Graph
-from graphjit.compiler.pipeline import Stage, optimize
-from graphjit.compiler.specialize import specialize
 from graphjit.compiler.tensortype import type_of_array
 
 from .checked import run_checked
 
 if TYPE_CHECKING:
     from graphjit.compiler.backends.jit import NativeRunner
+    from graphjit.compiler.pipeline import Stage
 
 Array = np.ndarray[Any, Any]
 Run = Callable[[Sequence[Array]], list[Array]]
@@ -31,7 +29,7 @@ class Options:
 
     Attributes:
       backend: "jit" for native kernels, "numpy" for each op's NumPy meaning.
-      exact: whether to leave out the passes that may change the last bits.
+      exact: whether to give the bits of eager mode: NumPy's arithmetic, behind the passes that keep every bit.
       check: "nan" to look for NaN and infinity after every op.
     """
 
@@ -59,14 +57,27 @@ def compile_graph(graph: Graph, options: Options) -> Compiled:
     begin = time.perf_counter()
     if options.check == "nan":
         return Compiled(lambda arrays: run_checked(graph, arrays), graph, (), None, 0.0)
-    if options.backend == "numpy":
-        return Compiled(lambda arrays: run_reference(graph, arrays), graph, (), None, 0.0)
-    # Numba and SciPy are loaded by the first compilation, not by `import graphjit`.
+    if options.backend == "numpy" or options.exact:
+        return _run_by_numpy(graph, options, begin)
+    # The passes and the runtime are loaded by the first compilation, not by `import graphjit`.
     from graphjit.compiler.backends import jit
+    from graphjit.compiler.pipeline import optimize
 
-    stages = optimize(graph, exact=options.exact)
+    stages = optimize(graph)
     runner = jit.build(stages[-1].graph)
     return Compiled(runner.run, graph, tuple(stages), runner, (time.perf_counter() - begin) * 1e3)
+
+
+def _run_by_numpy(graph: Graph, options: Options, begin: float) -> Compiled:
+    """Every equation by its NumPy meaning; with `exact`, behind the passes that keep every bit."""
+    from graphjit.compiler.backends.reference import run_reference
+    from graphjit.compiler.pipeline import optimize
+
+    stages = tuple(optimize(graph, exact=True)) if options.exact else ()
+    final = stages[-1].graph if stages else graph
+    return Compiled(
+        lambda arrays: run_reference(final, arrays), graph, stages, None, (time.perf_counter() - begin) * 1e3
+    )
 
 
 _MOST_SHAPES = 64
@@ -103,6 +114,8 @@ class Program:
         return Program(graph, self.options)
 
     def _compile(self, key: Hashable, arrays: Sequence[Array]) -> Compiled:
+        from graphjit.compiler.specialize import specialize
+
         special = specialize(self.graph, [type_of_array(array) for array in arrays])
         found = compile_graph(special, self.options)
         while len(self._by_shapes) >= _MOST_SHAPES:

@@ -111,7 +111,7 @@ def _register_fields(cls: type) -> None:
 
 
 def _take_apart(instance: Any) -> tuple[list[Any], _Rest, tuple[str, ...]]:
-    wanted = field_names(type(instance)) or ()
+    wanted = field_names(type(instance)) or ()  # type: ignore[arg-type]  # every class can be a key
     names = tuple(name for name in wanted if hasattr(instance, name))
     values = vars(instance) if hasattr(instance, "__dict__") else {}
     others = {name: value for name, value in values.items() if name not in names}

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,14 +18,17 @@ from graphjit.compiler.tensortype import TensorShape
 from graphjit.compiler.writer import GraphWriter
 from graphjit.runtime.errors import DtypeError, FailedPreconditionError, InvalidArgumentError, ShapeError
 
-from .explain_gradient import GradientExplanation, explain_none, explain_nothing, explain_numbers, note_latest
 from .jacobian import VectorProduct, batch_rows, filled, jacobian_rows, require_tensor
+from .latest import note_latest
 from .state import State
 from .structure import flatten, unflatten
 from .trail import Outline, Trail
 from .unconnected import UnconnectedGradients, as_unconnected, connected
 
 _log = logging.getLogger("graphjit")
+
+if TYPE_CHECKING:
+    from .explain_gradient import GradientExplanation
 
 
 class TapeRecorder:
@@ -354,6 +357,9 @@ class GradientTape:
         Raises:
           FailedPreconditionError: if the tape has let go of what it would need.
         """
+        # Loaded when it is asked for, as most programs never do.
+        from .explain_gradient import explain_none, explain_nothing, explain_numbers
+
         require_watchable(target, "the target")
         require_watchable(source, "the source")
         kept = self._outline if self._recorder is None else None

@@ -6,8 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from graphjit.runtime.kernel_language import convert
-
 from ..dispatch import apply, current_interpreter
 from ..op import Example, Kind, Op, declare
 from ..operand import PUBLIC, Operand, as_array, as_operand, for_numpy, holds_operand, public, require_kind
@@ -17,6 +15,8 @@ Array = np.ndarray[Any, Any]
 
 
 def _converted(x: Array, dtype: DType) -> Array:
+    from graphjit.runtime.kernel_language import convert  # a large table, which not every program needs
+
     source = np.real(x) if x.dtype.kind == "c" and not (dtype.is_complex or dtype.is_bool) else x
     return np.asarray(convert(source, dtype.name))
 

@@ -23,7 +23,7 @@ constant_op = declare(
         infer=_constant_type,
         numpy=lambda *, value: value.array,
         gradient=Differentiability.NONE,
-        examples=(Example((), {"value": Literal(np.float32([1.5, -0.0]))}),),
+        examples=(Example((), {"value": Literal(np.array([1.5, -0.0], np.float32))}),),
         doc="An array whose elements are known when the graph is written.",
     )
 )

@@ -1,6 +1,7 @@
 """graphjit: functions of tensors, traced once and run as native kernels on the CPU."""
 
 import os as _os
+import typing as _typing
 
 # When the layers are links (a checkout), name the real files in tracebacks
 # and breakpoints: the folder that one edits comes first.
@@ -10,6 +11,36 @@ if _os.path.islink(_link):
 
 from graphjit import autodiff, autograph, bitwise, config, debugging, errors, linalg, math, nest, nn, random
 from graphjit.compiler.dispatch import set_default_interpreter as _set_default_interpreter
+from graphjit.compiler.ops import (
+    arithmetic as _arithmetic,
+    arrayfunctions as _arrayfunctions,
+    arrayproducts as _arrayproducts,
+    arrayreductions as _arrayreductions,
+    bitwise as _bitwise,
+    broadcasting as _broadcasting,
+    casting as _casting,
+    comparing as _comparing,
+    einsum as _einsum,
+    filling as _filling,
+    gathering as _gathering,
+    grouping as _grouping,
+    joining as _joining,
+    linear as _linear,
+    masking as _masking,
+    ordering as _ordering,
+    padding as _padding,
+    positions as _positions,
+    reduction as _reduction,
+    rounding as _rounding,
+    scanning as _scanning,
+    scattering as _scattering,
+    selecting as _selecting,
+    shaping as _shaping,
+    slicing as _slicing,
+    subscripts as _subscripts,
+    transcendental as _transcendental,
+    updating as _updating,
+)
 from graphjit.compiler.ops.arithmetic import *
 from graphjit.compiler.ops.arithmetic import (
     abs as absolute,
@@ -62,7 +93,6 @@ from graphjit.compiler.ops.shaping import *
 from graphjit.compiler.ops.sizes import rank_of as rank, shape_of as shape, size_of as size
 from graphjit.compiler.ops.slicing import *
 from graphjit.compiler.ops.softmax import reduce_logsumexp
-from graphjit.compiler.ops.sources import *
 from graphjit.compiler.ops.subscripts import *
 from graphjit.compiler.ops.transcendental import *
 from graphjit.compiler.ops.transcendental import (
@@ -97,12 +127,10 @@ from graphjit.compiler.tensortype import (
     uint64,
 )
 from graphjit.nn.module import Module
-from graphjit.tracer.compare import Comparison, compare
 from graphjit.tracer.compiling import compile, function
 from graphjit.tracer.custom_gradient import custom_gradient, grad_pass_through, recompute_grad
 from graphjit.tracer.device import device
 from graphjit.tracer.eager import EagerInterpreter as _EagerInterpreter
-from graphjit.tracer.explain_gradient import GradientExplanation, explain_gradient
 from graphjit.tracer.exploring import UnrepeatedWarning
 from graphjit.tracer.forward import ForwardAccumulator
 from graphjit.tracer.function import Function
@@ -116,6 +144,166 @@ from graphjit.tracer.tensor import Tensor, constant, convert_to_tensor, from_dlp
 from graphjit.tracer.unconnected import UnconnectedGradients
 from graphjit.tracer.variable import Variable
 
+if _typing.TYPE_CHECKING:
+    from graphjit.tracer.compare import Comparison, compare
+    from graphjit.tracer.explain_gradient import GradientExplanation, explain_gradient
+
 _set_default_interpreter(_EagerInterpreter())
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "Assert",
+    "Comparison",
+    "ConcreteFunction",
+    "DType",
+    "ForwardAccumulator",
+    "Function",
+    "GradientExplanation",
+    "GradientTape",
+    "Module",
+    "RetraceWarning",
+    "Tensor",
+    "TensorShape",
+    "TensorSpec",
+    "UnconnectedGradients",
+    "UnrepeatedWarning",
+    "Variable",
+    "absolute",
+    "all",
+    "any",
+    "arange",
+    "arccos",
+    "arccosh",
+    "arcsin",
+    "arcsinh",
+    "arctan",
+    "arctan2",
+    "arctanh",
+    "as_dtype",
+    "assert_equal",
+    "assert_greater",
+    "assert_less",
+    "assert_rank",
+    "autodiff",
+    "autograph",
+    "bitwise",
+    "bitwise_not",
+    "bool",
+    "clip_by_global_norm",
+    "clip_by_norm",
+    "compare",
+    "compile",
+    "complex64",
+    "complex128",
+    "concatenate",
+    "config",
+    "constant",
+    "convert_to_tensor",
+    "custom_gradient",
+    "debugging",
+    "device",
+    "eager_mode",
+    "errors",
+    "explain_gradient",
+    "flip",
+    "float16",
+    "float32",
+    "float64",
+    "floor_divide",
+    "from_dlpack",
+    "function",
+    "functions_run_eagerly",
+    "grad_pass_through",
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "is_tensor",
+    "linalg",
+    "math",
+    "max",
+    "mean",
+    "min",
+    "name_scope",
+    "nest",
+    "nn",
+    "norm",
+    "power",
+    "prod",
+    "random",
+    "range",
+    "rank",
+    "recompute_grad",
+    "reduce_euclidean_norm",
+    "reduce_logsumexp",
+    "reduce_std",
+    "reduce_variance",
+    "register_structure",
+    "remainder",
+    "run_functions_eagerly",
+    "shape",
+    "size",
+    "slice",
+    "std",
+    "sum",
+    "take",
+    "true_divide",
+    "uint8",
+    "uint16",
+    "uint32",
+    "uint64",
+    "var",
+]
+__all__ += _arithmetic.__all__
+__all__ += _arrayfunctions.__all__
+__all__ += _arrayproducts.__all__
+__all__ += _arrayreductions.__all__
+__all__ += _bitwise.__all__
+__all__ += _broadcasting.__all__
+__all__ += _casting.__all__
+__all__ += _comparing.__all__
+__all__ += _einsum.__all__
+__all__ += _filling.__all__
+__all__ += _gathering.__all__
+__all__ += _grouping.__all__
+__all__ += _joining.__all__
+__all__ += _linear.__all__
+__all__ += _masking.__all__
+__all__ += _ordering.__all__
+__all__ += _padding.__all__
+__all__ += _positions.__all__
+__all__ += _reduction.__all__
+__all__ += _rounding.__all__
+__all__ += _scanning.__all__
+__all__ += _scattering.__all__
+__all__ += _selecting.__all__
+__all__ += _shaping.__all__
+__all__ += _slicing.__all__
+__all__ += _subscripts.__all__
+__all__ += _transcendental.__all__
+__all__ += _updating.__all__
+# end of __all__
+
+
+# Loaded when they are first used, as most programs do without.
+_LATER = {
+    "Comparison": "graphjit.tracer.compare",
+    "compare": "graphjit.tracer.compare",
+    "GradientExplanation": "graphjit.tracer.explain_gradient",
+    "explain_gradient": "graphjit.tracer.explain_gradient",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LATER:
+        raise AttributeError(f"module 'graphjit' has no attribute {name!r}")
+    import importlib
+
+    found: object = getattr(importlib.import_module(_LATER[name]), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER})

@@ -36,7 +36,7 @@ def _compare(target: str, rounds: int, seconds: float) -> int:
     function = getattr(module, name, None)
     if function is None:
         raise NotFoundError(f"module {module_name} has no function {name!r}")
-    arguments = getattr(module, f"{name}_arguments", tuple)()
+    arguments: tuple[object, ...] = getattr(module, f"{name}_arguments", tuple)()
     found = graphjit.compare(function, *arguments, rounds=rounds, seconds=seconds)
     print(found)
     return 0 if found.agrees else 1

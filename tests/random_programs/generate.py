@@ -10,9 +10,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import graphjit as gj
 import numpy as np
 from hypothesis import strategies as st
+
+import graphjit as gj
 
 FLOATS = ("float32", "float64")
 
@@ -51,6 +52,10 @@ class Program:
         exec(compile(self.as_python(), f"<program {self.seed}>", "exec"), scope)
         function: Callable[..., Any] = scope["program"]
         return function
+
+    def computes_in(self, dtype: str) -> bool:
+        """Whether a value has this dtype."""
+        return any(value.dtype == dtype for value in (*self.inputs, *(one.result for one in self.instructions)))
 
     def arrays(self) -> list[np.ndarray[Any, Any]]:
         """Inputs with a few special numbers among them."""
@@ -168,9 +173,7 @@ class _Builder:
         reduced = range(len(value.shape)) if axes is None else [axis % len(value.shape) for axis in axes]
         if name == "reduce_mean" and any(value.shape[axis] == 0 for axis in reduced):
             name = "reduce_sum"
-        shape = [
-            1 if axis in reduced else size for axis, size in enumerate(value.shape) if keep or axis not in reduced
-        ]
+        shape = [1 if axis in reduced else size for axis, size in enumerate(value.shape) if keep or axis not in reduced]
         self.add(f"gj.{name}(v{number}, axis={axes}, keepdims={keep})", value.dtype, shape)
 
     def softmax(self) -> None:
@@ -233,9 +236,7 @@ class _Builder:
         rest = (*a.shape[:axis], *a.shape[axis + 1 :])
         second = self.pick(
             lambda b: (
-                b.dtype == a.dtype
-                and len(b.shape) == len(a.shape)
-                and (*b.shape[:axis], *b.shape[axis + 1 :]) == rest
+                b.dtype == a.dtype and len(b.shape) == len(a.shape) and (*b.shape[:axis], *b.shape[axis + 1 :]) == rest
             )
         )
         assert second is not None
