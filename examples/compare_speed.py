@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import graphjit as gj
 import numpy as np
+
+import graphjit as gj
 
 
 @gj.compile

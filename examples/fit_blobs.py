@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import graphjit as gj
 import numpy as np
+
+import graphjit as gj
 
 
 def blobs(count: int = 1000, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

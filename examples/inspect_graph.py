@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import graphjit as gj
 import numpy as np
+
+import graphjit as gj
 
 
 @gj.compile
@@ -24,8 +25,9 @@ def main() -> None:
         print(f"--- {stage} ---")
         print(attention.dump(stage))
     machine_code = attention.dump("asm")
-    packed = [line.strip() for line in machine_code.splitlines() if "ps\t" in line and "%zmm" in line or "ymm" in line]
-    print(f"--- asm --- ({len(machine_code.splitlines())} lines, {len(packed)} with packed floats, the first three)")
+    lines = [line.strip() for line in machine_code.splitlines()]
+    packed = [line for line in lines if "%zmm" in line or "%ymm" in line]
+    print(f"--- asm --- ({len(lines)} lines, {len(packed)} with packed floats, the first three)")
     print("\n".join(packed[:3]))
     print("--- report ---")
     print(attention.report())

@@ -13,9 +13,10 @@ import sys
 import time
 from pathlib import Path
 
-import graphjit as gj
 import numpy as np
 from images import Images, load_images
+
+import graphjit as gj
 
 
 class Network(gj.Module):

@@ -6,8 +6,9 @@ import doctest
 import importlib
 import pkgutil
 
-import graphjit
 import pytest
+
+import graphjit
 
 MODULES = sorted(
     info.name for info in pkgutil.walk_packages(graphjit.__path__, "graphjit.") if not info.name.endswith("__main__")

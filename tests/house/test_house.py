@@ -9,8 +9,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import graphjit
 import pytest
+
+import graphjit
 
 ROOT = Path(__file__).parents[2]
 LAYERS = ("runtime", "compiler", "tracer", "nn")

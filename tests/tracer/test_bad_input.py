@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import graphjit as gj
 import numpy as np
 import pytest
 from op_cases import materialise
+
+import graphjit as gj
 from graphjit.compiler.dispatch import apply
 from graphjit.compiler.op import Kind, Op, all_ops
 from graphjit.compiler.operand import PUBLIC, as_operand
@@ -42,7 +43,13 @@ MUTATIONS: dict[str, Callable[[np.ndarray[Any, Any]], Any]] = {
     "read-only": lambda array: _read_only(array),
     "overlapping": lambda array: _overlapping(np.ones(8, array.dtype)),
     "reversed": lambda array: array[::-1] if array.ndim else array,
-    "NaN": lambda array: np.full_like(array, np.nan) if array.dtype.kind == "f" else np.full_like(array, True) if array.dtype == bool else -np.ones_like(array),
+    "NaN": lambda array: (
+        np.full_like(array, np.nan)
+        if array.dtype.kind == "f"
+        else np.full_like(array, True)
+        if array.dtype == bool
+        else -np.ones_like(array)
+    ),
     "the largest": lambda array: np.full_like(array, np.finfo(array.dtype).max if array.dtype.kind == "f" else 100),
 }
 

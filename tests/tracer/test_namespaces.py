@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import graphjit as gj
 import numpy as np
 import pytest
+
+import graphjit as gj
 
 
 def test_errors_are_ours_and_pythons() -> None:
