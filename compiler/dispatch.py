@@ -25,9 +25,7 @@ class Interpreter(ABC):
     """Gives ops their meaning: computes them, writes them down, or only checks them."""
 
     @abstractmethod
-    def apply(
-        self, op: Op, operands: tuple[Operand, ...], attributes: Mapping[str, Any]
-    ) -> tuple[Operand, ...]:
+    def apply(self, op: Op, operands: tuple[Operand, ...], attributes: Mapping[str, Any]) -> tuple[Operand, ...]:
         """The outputs of `op`."""
 
     @abstractmethod

@@ -71,9 +71,7 @@ class Literal:
         if not isinstance(other, Literal):
             return NotImplemented
         mine, theirs = self.array, other.array
-        return (
-            mine.dtype == theirs.dtype and mine.shape == theirs.shape and mine.tobytes() == theirs.tobytes()
-        )
+        return mine.dtype == theirs.dtype and mine.shape == theirs.shape and mine.tobytes() == theirs.tobytes()
 
     def __hash__(self) -> int:
         if self._hash is None:
@@ -127,9 +125,7 @@ class Graph:
     def producers(self) -> Mapping[Value, Equation]:
         """The equation that makes each value; inputs have none."""
         if not self._producers and self.equations:
-            self._producers.update(
-                (output, equation) for equation in self.equations for output in equation.outputs
-            )
+            self._producers.update((output, equation) for equation in self.equations for output in equation.outputs)
         return self._producers
 
     def uses(self) -> dict[Value, list[Equation]]:
@@ -148,9 +144,7 @@ class Graph:
 
     def with_equations(self, equations: Sequence[Equation], outputs: Sequence[Value] | None = None) -> Graph:
         """The same graph with other equations and, if given, other outputs."""
-        return Graph(
-            self.name, self.inputs, tuple(equations), self.outputs if outputs is None else tuple(outputs)
-        )
+        return Graph(self.name, self.inputs, tuple(equations), self.outputs if outputs is None else tuple(outputs))
 
     def __str__(self) -> str:
         from .dump.text import format_graph

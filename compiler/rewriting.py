@@ -53,9 +53,7 @@ class Rewriter(GraphWriter):
         for output, result in zip(equation.outputs, results, strict=True):
             value = self.lift(result).value
             if not output.type.accepts(value.type):
-                raise VerificationError(
-                    f"{equation.op.name} makes {output.type}, but is replaced by {value.type}"
-                )
+                raise VerificationError(f"{equation.op.name} makes {output.type}, but is replaced by {value.type}")
             if output.name and not value.name and value not in self._given:
                 value.name = output.name
             self._replacements[output] = value

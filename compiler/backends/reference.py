@@ -48,9 +48,7 @@ def run_reference(graph: Graph, arrays: Sequence[Array]) -> list[Array]:
 
 def _bind(graph: Graph, arrays: Sequence[Array]) -> dict[Value, Array]:
     if len(arrays) != len(graph.inputs):
-        raise InvalidArgumentError(
-            f"{graph.name} has {len(graph.inputs)} inputs, but {len(arrays)} arrays were given"
-        )
+        raise InvalidArgumentError(f"{graph.name} has {len(graph.inputs)} inputs, but {len(arrays)} arrays were given")
     for position, (value, array) in enumerate(zip(graph.inputs, arrays, strict=True)):
         if not _fits(array, value.type):
             name = f" %{value.name}" if value.name else ""

@@ -33,9 +33,7 @@ class Expander(Rewriter):
         super().__init__(graph)
         self._depth = 0
 
-    def apply(
-        self, op: Op, operands: tuple[Operand, ...], attributes: Mapping[str, Any]
-    ) -> tuple[Operand, ...]:
+    def apply(self, op: Op, operands: tuple[Operand, ...], attributes: Mapping[str, Any]) -> tuple[Operand, ...]:
         results = self.expand(op, operands, attributes)
         return super().apply(op, operands, attributes) if results is None else results
 
