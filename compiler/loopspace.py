@@ -239,21 +239,11 @@ def _view_axes(equation: Equation, axes: Axes) -> Axes | None:
     result that comes out with a mark is that axis.
     """
     (operand,) = equation.operands
-    source, target = operand.type.sizes, equation.output.type.sizes
-    by_layout = _axes_by_marks(equation, source, target)
-    if by_layout is not None:
-        return tuple(None if axis is None else axes[axis] for axis in by_layout)
-    if [size for size in source if size != 1] == [size for size in target if size != 1]:
-        rest = iter([loop for loop, size in zip(axes, source, strict=True) if size != 1])
-        return tuple(None if size == 1 else next(rest) for size in target)
-    return None
-
-
-def _axes_by_marks(equation: Equation, source: Sequence[int], target: Sequence[int]) -> Axes | None:
-    marks = {(1 << 40) + axis: axis for axis in range(len(source))}
-    layout = equation.op.kernel(Layout(0, tuple(marks)), equation.operands[0].type, **equation.attributes)
+    marks = {(1 << 40) + axis: axis for axis in range(operand.type.rank)}
+    layout = equation.op.kernel(Layout(0, tuple(marks)), operand.type, **equation.attributes)
     if layout is None or layout.offset != 0:
         return None
+    source, target = operand.type.sizes, equation.output.type.sizes
     found: list[int | None] = []
     for stride, size in zip(layout.strides, target, strict=True):
         axis = marks.get(stride)
@@ -261,5 +251,6 @@ def _axes_by_marks(equation: Equation, source: Sequence[int], target: Sequence[i
             return None
         found.append(None if size == 1 or stride == 0 else axis)
     # An axis that is gone was indexed, so the view holds only some of the elements.
-    gone = {axis for axis, size in enumerate(source) if size != 1} - set(found)
-    return None if gone else tuple(found)
+    if {axis for axis, size in enumerate(source) if size != 1} - set(found):
+        return None
+    return tuple(None if axis is None else axes[axis] for axis in found)

@@ -98,7 +98,11 @@ class _Fuser:
             return self._alone(position, equation)
         if not runs_in_kernel(equation):
             return self._alone(position, equation)
-        for unit in self._candidates(equation):
+        tried: set[_Unit] = set()
+        # Asked anew each time, as an attempt may have merged two of the candidates.
+        while rest := [unit for unit in self._candidates(equation) if unit not in tried]:
+            unit = rest[0]
+            tried.add(unit)
             refusal = self._join(unit, equation)
             if refusal is None:
                 return unit

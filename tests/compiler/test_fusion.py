@@ -1,0 +1,103 @@
+"""Fusion: what shares a kernel, what does not, and that the result computes the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+import graphjit as gj
+from graphjit.compiler.backends.jit import NativeRunner, build
+from graphjit.compiler.backends.reference import run_reference
+from graphjit.compiler.pipeline import optimize
+from graphjit.compiler.tensortype import TensorType, float32
+from graphjit.compiler.verify import verify
+from graphjit.compiler.writer import write_graph
+
+
+def _built(body: Callable[..., Any], *shapes: Sequence[int]) -> NativeRunner:
+    """The body compiled for float32 arrays of these shapes, after its results were compared with NumPy's."""
+    types = [TensorType(float32, tuple(shape)) for shape in shapes]
+    graph = write_graph("body", types, body)
+    runner = build(optimize(graph)[-1].graph)
+    verify(runner.graph)
+    rng = np.random.default_rng(0)
+    arrays = [rng.standard_normal(shape).astype(np.float32) for shape in shapes]
+    for one, other in zip(runner.run(arrays), run_reference(graph, arrays), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+    return runner
+
+
+def test_a_softmax_is_one_kernel() -> None:
+    """Row reductions and what follows them share the rows."""
+    assert len(_built(gj.nn.softmax, (64, 10)).executable.kernels) == 1
+
+
+def test_a_layer_norm_is_one_kernel() -> None:
+    """Two reductions, one after the other."""
+
+    def layer_norm(x: Any) -> Any:
+        centred = x - gj.reduce_mean(x, axis=-1, keepdims=True)
+        return centred * gj.rsqrt(gj.reduce_mean(gj.square(centred), axis=-1, keepdims=True) + 1e-5)
+
+    assert len(_built(layer_norm, (64, 10)).executable.kernels) == 1
+
+
+def test_a_mean_squared_error_is_one_kernel_with_what_precedes_it() -> None:
+    """A full reduction at the end of a chain."""
+    runner = _built(lambda x, y: gj.reduce_mean(gj.square(gj.tanh(x) - y)), (64, 10), (64, 10))
+    assert len(runner.executable.kernels) == 1
+
+
+def test_a_bias_and_its_gradient_share_loops() -> None:
+    """A sum over the rows is accumulated beside the elementwise result."""
+
+    def masked(x: Any, g: Any) -> Any:
+        kept = gj.where(x > 0.0, g, 0.0)
+        return kept, gj.reduce_sum(kept, axis=0)
+
+    assert len(_built(masked, (64, 10), (64, 10)).executable.kernels) == 1
+
+
+def test_transposed_values_stay_apart() -> None:
+    """x + transpose(x) needs all of the first before any of the second, where x is computed."""
+    runner = _built(lambda x: gj.transpose(gj.exp(x)) + x, (6, 6))
+    assert len(runner.executable.kernels) == 2
+    assert "already read along other loops" in str(runner.report())
+
+
+def test_a_step_in_between_keeps_groups_apart() -> None:
+    """A value and a product made of it cannot be in the same kernel."""
+    runner = _built(lambda x: gj.matmul(gj.exp(x), x) + gj.exp(x), (6, 6))
+    assert len(runner.executable.kernels) == 2
+
+
+def test_merged_candidates_are_not_tried_again() -> None:
+    """An attempt that merged two groups left the second as a candidate (found by a random program)."""
+
+    def outer(x: Any, y: Any) -> Any:
+        column = gj.minimum(gj.transpose(y), gj.reduce_max(x))
+        row = gj.cos(y)
+        return gj.math.squared_difference(column, row), column, row
+
+    _built(outer, (4,), (1, 4))
+
+
+def test_a_reversed_value_is_not_the_value() -> None:
+    """A reversal keeps the sizes, but moves elements to other rounds of the loops (found by a random program)."""
+    _built(lambda x: (x - 2.0)[::-1] * x, (3,))
+    _built(lambda x: (x - 2.0)[::-1], (3,))
+
+
+def test_axes_of_size_1_come_and_go_inside_a_kernel() -> None:
+    """Reshapes that only add or drop axes of size 1 stay in the group."""
+    runner = _built(lambda x: gj.reshape(gj.exp(x), (5, 1, 7)) * 2.0 + gj.reshape(gj.exp(x), (1, 5, 1, 7)), (5, 7))
+    assert len(runner.executable.kernels) == 1
+
+
+def test_kernels_do_not_depend_on_names_and_literals() -> None:
+    """Two functions that differ in a learning rate are one kernel; a size does not make another one either."""
+    first = _built(lambda x: x * 0.1, (5, 7)).executable.kernels
+    second = _built(lambda x: x * 0.2, (8, 3)).executable.kernels
+    assert first == second
