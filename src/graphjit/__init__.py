@@ -145,6 +145,7 @@ from graphjit.tracer.unconnected import UnconnectedGradients
 from graphjit.tracer.variable import Variable
 
 if _typing.TYPE_CHECKING:
+    from graphjit.runtime.buffers import memory_report
     from graphjit.tracer.compare import Comparison, compare
     from graphjit.tracer.explain_gradient import GradientExplanation, explain_gradient
 
@@ -224,6 +225,7 @@ __all__ = [
     "math",
     "max",
     "mean",
+    "memory_report",
     "min",
     "name_scope",
     "nest",
@@ -292,6 +294,7 @@ _LATER = {
     "compare": "graphjit.tracer.compare",
     "GradientExplanation": "graphjit.tracer.explain_gradient",
     "explain_gradient": "graphjit.tracer.explain_gradient",
+    "memory_report": "graphjit.runtime.buffers",
 }
 
 
