@@ -23,12 +23,8 @@ from .graph import Equation, Literal, Value
 from .location import place
 from .loopnest import Access, LoopNest
 from .op import Kind
+from .rowpasses import RowWork, planned_spills, work_of
 from .tensortype import DType
-
-_CHEAP_CALLS = (
-    "abs(", "absolute(", "maximum(", "minimum(", "select(", "floor(", "ceil(", "rint(", "trunc(", "copysign(", "isnan(",
-    "isinf(", "isfinite(", "fma(", "boolean(", "float32(", "float64(", "int32(", "int64(", "{T}(", "{T0}(", "{T1}(",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +91,7 @@ class _Emitter:
         self.stride_names: dict[tuple[Value, int], str] = {}
         self.counter = 0
         self.producers = nest.graph.producers
-        self.spills = _planned_spills(nest)
+        self.spills = planned_spills(nest)
         self.split = not nest.ended and not (nest.row_reductions and not nest.outer) and bool(nest.sizes)
 
     # --- the whole ----------------------------------------------------------------------------
@@ -209,10 +205,6 @@ class _Emitter:
         access = self.nest.writes[value]
         return max((loop + 1 for loop, stride in enumerate(access.strides) if stride), default=0)
 
-    def _is_written_per_row(self, value: Value) -> bool:
-        strides = self.nest.writes[value].strides
-        return not any(strides[loop] for loop in self.nest.inner) and self.nest.is_per_row(value)
-
     def _constants(self) -> None:
         for equation in self.nest.graph.equations:
             if equation.op.kind is Kind.SOURCE:
@@ -233,7 +225,7 @@ class _Emitter:
             mine = nest.is_per_row(value) and nest.level[value] == level and self._depth(value) == depth
             if mine and value not in nest.row_reductions and equation.op.kind is not Kind.SOURCE:
                 self._compute(equation, self.names)
-            if value in nest.writes and self._is_written_per_row(value) and nest.level[value] == level:
+            if value in nest.writes and nest.is_written_per_row(value) and nest.level[value] == level:
                 at = len(nest.outer) if level else max(self._store_depth(value), self._depth(value))
                 if at == depth:
                     self._store(value, self.names[value])
@@ -241,48 +233,17 @@ class _Emitter:
     def _accumulate_per_row(self, equation: Equation, depth: int, level: int) -> None:
         (operand,) = equation.operands
         nest = self.nest
-        if depth == len(nest.outer) and nest.level[operand] == level and not self._in_row(equation):
+        if depth == len(nest.outer) and nest.level[operand] == level and not nest.meets_elements(equation.output):
             self._combine_in_memory(equation, self.names[operand])
-
-    def _in_row(self, equation: Equation) -> bool:
-        """Whether a reduction in memory goes along a row, or meets one value of its operand and result per row."""
-        (operand,) = equation.operands
-        written = {loop for loop, stride in enumerate(self.nest.writes[equation.output].strides) if stride}
-        loops = self.nest.varies[operand] | self.nest.ended[equation.output] | written
-        return bool(loops & self.nest.inner)
 
     # --- passes over a row ----------------------------------------------------------------------
 
     def _pass(self, level: int) -> None:
-        nest = self.nest
-        stores = [
-            value
-            for value in nest.writes
-            if value not in nest.ended and nest.level[value] == level and not self._is_written_per_row(value)
-        ]
-        sums = [
-            equation
-            for equation in nest.graph.equations
-            if equation.output in nest.row_reductions and nest.level[equation.operands[0]] == level
-        ]
-        ends = [
-            equation
-            for equation in nest.graph.equations
-            if equation.output in nest.ended and nest.level[equation.operands[0]] == level and self._in_row(equation)
-        ]
-        checks = [
-            equation
-            for equation in nest.graph.equations
-            if _check_text(equation) is not None
-            and not nest.is_per_row(equation.output)
-            and nest.level[equation.output] == level
-        ]
-        if not (stores or sums or ends or checks):
+        work = work_of(self.nest, level)
+        if work.is_empty:
             return
-        accumulators = {equation.output: self._open_accumulator(equation) for equation in sums}
-        wanted = [*stores, *(equation.operands[0] for equation in (*sums, *ends))]
-        wanted += [equation.output for equation in checks]
-        self._row_loops(sorted(nest.inner), level, wanted, stores, sums, ends, accumulators)
+        accumulators = {equation.output: self._open_accumulator(equation) for equation in work.sums}
+        self._row_loops(sorted(self.nest.inner), level, work, accumulators)
         self.names.update(accumulators)
 
     def _open_accumulator(self, equation: Equation) -> str:
@@ -290,37 +251,28 @@ class _Emitter:
         self._line(f"{name} = {self._initial(equation)}", _comment(equation))
         return name
 
-    def _row_loops(
-        self,
-        loops: list[int],
-        level: int,
-        wanted: Sequence[Value],
-        stores: Sequence[Value],
-        sums: Sequence[Equation],
-        ends: Sequence[Equation],
-        accumulators: Mapping[Value, str],
-    ) -> None:
+    def _row_loops(self, loops: list[int], level: int, work: RowWork, accumulators: Mapping[Value, str]) -> None:
         if not loops:
             names = dict(self.names)
-            self._row_body(level, wanted, stores, names)
-            for equation in sums:
-                self._combine(equation, accumulators[equation.output], names[equation.operands[0]])
-            for equation in ends:
-                if equation.output in accumulators:
-                    self._combine(equation, accumulators[equation.output], names[equation.operands[0]])
-                else:
-                    self._combine_in_memory(equation, names[equation.operands[0]])
+            self._row_body(level, work.wanted, work.stores, names)
+            for equation in (*work.sums, *work.ends):
+                self._take_in(equation, accumulators.get(equation.output), names[equation.operands[0]])
             return
         loop, *rest = loops
         local = dict(accumulators)
-        last = not rest
-        registers = [equation for equation in ends if last and loop in self.nest.ended[equation.output]]
+        registers = [one for one in work.ends if not rest and loop in self.nest.ended[one.output]]
         for equation in registers:
             local[equation.output] = self._open_accumulator(equation)
         with self._loop(loop):
-            self._row_loops(rest, level, wanted, stores, sums, ends, local)
+            self._row_loops(rest, level, work, local)
         for equation in registers:
             self._combine_in_memory(equation, local[equation.output])
+
+    def _take_in(self, equation: Equation, accumulator: str | None, name: str) -> None:
+        if accumulator is None:
+            self._combine_in_memory(equation, name)
+        else:
+            self._combine(equation, accumulator, name)
 
     def _row_body(self, level: int, wanted: Sequence[Value], stores: Sequence[Value], names: dict[Value, str]) -> None:
         """Everything that the wanted values need for one element, and the stores."""
@@ -464,53 +416,3 @@ def _comment(equation: Equation) -> str:
     name = f"{equation.output.name} = " if equation.output.name else ""
     where = f", {place(equation.location)}" if equation.location else ""
     return f"{name}{equation.op.name}{where}"
-
-
-def _planned_spills(nest: LoopNest) -> dict[Value, tuple[Value, int]]:
-    """Costly values that a later pass needs again, each with the result whose memory keeps it until then.
-
-    The memory is that of a result which is written in a later pass only; after the pass that
-    computes the value, it is read back from there.
-    """
-    spills: dict[Value, tuple[Value, int]] = {}
-    taken: set[Value] = set()
-    for equation in nest.graph.equations:
-        value = equation.output
-        level = nest.level[value]
-        if nest.is_per_row(value) or not _is_costly(equation) or _last_level(nest, value) <= level:
-            continue
-        target = next((one for one in nest.writes if one not in taken and _can_hold(nest, one, value)), None)
-        if target is not None:
-            taken.add(target)
-            spills[value] = (target, level)
-    return spills
-
-
-def _is_costly(equation: Equation) -> bool:
-    if equation.op.kind is not Kind.ELEMENTWISE:
-        return False
-    kernel = equation.op.kernel
-    text: str = kernel(equation.operand_types, equation.attributes) if callable(kernel) else kernel
-    for cheap in _CHEAP_CALLS:
-        text = text.replace(cheap, "")
-    return any(text[position] == "(" and text[position - 1].isalnum() for position in range(1, len(text)))
-
-
-def _last_level(nest: LoopNest, value: Value) -> int:
-    """The last pass in which the value is needed."""
-    last = nest.level[value]
-    for equation in nest.graph.equations:
-        if value in equation.operands:
-            if equation.output in nest.row_reductions or equation.output in nest.ended:
-                last = max(last, nest.level[value])
-            elif not nest.is_per_row(equation.output):
-                last = max(last, nest.level[equation.output], _last_level(nest, equation.output))
-    return last
-
-
-def _can_hold(nest: LoopNest, target: Value, value: Value) -> bool:
-    """Whether the memory of result `target` is free until after the value's last use, and has its elements."""
-    if target in nest.ended or target is value or target.type.dtype is not value.type.dtype:
-        return False
-    varies = {loop for loop, stride in enumerate(nest.writes[target].strides) if stride}
-    return nest.level[target] >= _last_level(nest, value) and varies >= nest.varies[value]

@@ -18,6 +18,7 @@ from .contraction import as_product, runs_in_blas
 from .emit import EmittedKernel, emit_kernel
 from .graph import Equation, Graph, Value
 from .kernel_facts import why_not_in_kernel, why_not_type
+from .kernelcost import kernel_cost
 from .layout import Layout, contiguous
 from .location import add_location
 from .loopnest import Source, build_loopnest
@@ -133,7 +134,7 @@ class _Planner:
                 kernel.extent,
                 label=inside.name,
                 tag=PlannedStep(equation, kernel),
-                cost=_traffic(equation),
+                cost=kernel_cost(equation),
             )
         )
 
@@ -296,13 +297,6 @@ def arena_offsets(lives: Sequence[tuple[int, int, int]]) -> list[int]:
         offsets[index] = offset
         placed.append(index)
     return offsets
-
-
-def _traffic(equation: Equation) -> int:
-    """About how many bytes a kernel reads and writes."""
-    loops = element_count(equation.attributes["domain"])
-    values = (*equation.operands, *equation.outputs)
-    return sum(min(loops, value.type.element_count) * value.type.dtype.size for value in values)
 
 
 def _numpy_function(

@@ -24,18 +24,33 @@ import numpy.typing as npt
 from graphjit.runtime import sequencer as walk
 from graphjit.runtime.buffers import POOLED_FROM, Arena, address_of, allocate_output
 from graphjit.runtime.errors import GraphjitError, KernelError
-from graphjit.runtime.gemm import blas_words, own_product, product_cost
+from graphjit.runtime.gemm import blas_words, own_product, product_cost, product_pieces
 from graphjit.runtime.kernel_language import STATUS_WORDS
 from graphjit.runtime.kernelcache import Kernel, load_kernel
+from graphjit.runtime.mailbox import ADDRESS as MAILBOX
 from graphjit.runtime.program import CopyStep, GemmStep, KernelStep, NumpyStep, Program, Slot, Step
+from graphjit.runtime.threads import number_of_threads, start_threads
 
 Array: TypeAlias = npt.NDArray[Any]
 Explain: TypeAlias = Callable[[object, int, tuple[int, ...]], Exception]
 
-PIECE_COST: Final = 2**26
-"""Bytes that a native stretch may read and write before Python gets to answer signals: about 10 ms."""
+PIECE_COST: Final = 2**27
+"""Bytes that a native stretch may read and write before Python gets to answer signals.
+
+A byte costs about 1/64 ns in the cache, two to four times that in memory, and up to twenty times in kernels
+that are no vector code, so this is 2 to 40 ms.
+"""
 HOLDING_COST: Final = 2**16
 """A program of less than this many bytes keeps the interpreter's lock: handing over would take longer."""
+
+
+SHARED_COST: Final = 2**23
+"""A piece of less than this many bytes runs on one thread: it takes less than about 100 us."""
+_PART_COST: Final = 2**20
+"""What a thread takes at a time: small enough for the threads to end together, large beside what taking costs."""
+_MOST_PARTS: Final = 256
+_WHOLE_ROUNDS: Final = 64
+"""Parts of many rounds are multiples of this, so that two threads do not write into one line of the cache."""
 
 
 def _unexplained(tag: object, code: int, detail: tuple[int, ...]) -> Exception:
@@ -72,7 +87,7 @@ class _Frame:
             self.addresses[number] = address_of(constant)
             self.values[number] = constant
         words = (self.addresses, plan.table, plan.binding)
-        self._keep = np.array([*map(address_of, words), 0, 0], np.uint64)
+        self._keep = np.array([*map(address_of, words), MAILBOX, plan.slot_count], np.uint64)
         self.pointer = address_of(self._keep)
 
 
@@ -136,7 +151,9 @@ class _Plan:
     def _product_rows(self, step: GemmStep) -> list[tuple[tuple[int, ...], int]]:
         own = own_product(step)
         if own is None:
-            return [((walk.GEMM, self._block(blas_words(step))), product_cost(step))]
+            return [
+                ((walk.GEMM, self._block(blas_words(piece))), product_cost(piece)) for piece in product_pieces(step)
+            ]
         self._product_kernels.append(own.kernel)
         return self._kernel_rows(own.kernel, own.words, own.extent, product_cost(step))
 
@@ -146,12 +163,26 @@ class _Plan:
         block = self._block(words)
         pieces = max(1, min(extent, math.ceil(cost / PIECE_COST)))
         bounds = [extent * piece // pieces for piece in range(pieces + 1)]
-        return [((walk.KERNEL, kernel.address, block, low, high), cost // pieces) for low, high in pairwise(bounds)]
+        return [
+            (_kernel_row(kernel.address, block, low, high, cost // pieces), cost // pieces)
+            for low, high in pairwise(bounds)
+        ]
 
     def _block(self, words: Sequence[int]) -> int:
         block = _words([tuple(words)])
         self._blocks.append(block)
         return address_of(block)
+
+
+def _kernel_row(address: int, block: int, low: int, high: int, cost: int) -> tuple[int, ...]:
+    """A piece of a kernel, for many threads where it takes long enough."""
+    rounds = high - low
+    if cost < SHARED_COST or rounds < 2:
+        return (walk.KERNEL, address, block, low, high)
+    part = -(-rounds // min(rounds, cost // _PART_COST, _MOST_PARTS))
+    if part > 4 * _WHOLE_ROUNDS:
+        part = -(-part // _WHOLE_ROUNDS) * _WHOLE_ROUNDS
+    return (walk.SHARED, address, block, low, high, part)
 
 
 def _words(rows: Sequence[tuple[int, ...]]) -> Array:
@@ -199,6 +230,8 @@ class Executable:
         self._results = [_maker(slots[n]) for n in self._plan.program.outputs if not slots[n].dynamic]
         self._binds = self._sequencer.binds
         self._input_count = len(program.inputs)
+        self._shares = any(row[0] == walk.SHARED for row in self._plan.rows)
+        number_of_threads()  # so that matrix products know the setting
 
     @property
     def program(self) -> Program:
@@ -238,6 +271,8 @@ class Executable:
         """
         if len(arrays) != self._input_count:
             raise GraphjitError(f"{len(arrays)} arrays for {self._input_count} inputs")
+        if self._shares:
+            start_threads()
         try:
             frame = self._frames.pop()
         except IndexError:
@@ -351,6 +386,8 @@ class Executable:
 
     def profile(self, arrays: Sequence[Array]) -> list[StepTime]:
         """Run once, step by step, and return how long each took."""
+        if self._shares:
+            start_threads()
         frame = _Frame(self._plan)
         plain = [np.require(array, requirements=["C", "A"]) for array in arrays]
         outputs = [make(*facts) for make, facts in self._results]
@@ -365,7 +402,8 @@ class Executable:
         seconds = 0.0
         for row in rows:
             single = np.array([self._plan.table[row], _words([(walk.END,) + (0,) * 7])[0]])
-            words = np.array([address_of(frame.addresses), address_of(single), 0, 0, 0], np.uint64)
+            facts = [address_of(frame.addresses), address_of(single), 0, MAILBOX, self._plan.slot_count]
+            words = np.array(facts, np.uint64)
             start = time.perf_counter()
             if self._plan.rows[row][0] == walk.PAUSE:
                 self._numpy_step(frame, row)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -12,8 +12,10 @@ from graphjit.runtime.blas import blas, wants_one_thread
 from graphjit.runtime.kernelcache import Kernel
 from graphjit.runtime.program import GemmStep
 
-_FLOPS_PER_BYTE: Final = 8
+_FLOPS_PER_BYTE: Final = 2
 """What a matrix product does in the time in which a kernel reads a byte."""
+_LONGEST: Final = 2**32
+"""What a call of BLAS, which nothing interrupts, may cost: about 0.1 s on one thread."""
 
 # Measured against OpenBLAS 0.3.31 on one thread (AVX-512): our kernels take 0.45 of its time up to TINY
 # multiplications, 0.6 to 0.95 of it up to MOST; outside of the other bounds they lose, up to sixfold.
@@ -36,6 +38,33 @@ class OwnProduct:
 def product_cost(step: GemmStep) -> int:
     """About how many bytes a kernel reads in the time that the product takes."""
     return 2 * step.m * step.n * step.k * step.batch // _FLOPS_PER_BYTE
+
+
+def product_pieces(step: GemmStep) -> list[GemmStep]:
+    """The product as products that do not take long, in parts of the batch, else of the larger side."""
+    side = "batch" if step.batch > 1 else "m" if step.m >= step.n else "n"
+    size: int = getattr(step, side)
+    if product_cost(step) <= _LONGEST or size < 2:
+        return [step]
+    half = size // 2
+    if side != "batch" and half > 64:
+        half -= half % 64
+    lda, ldb, ldc = _row_distances(step)
+    distances = {
+        "batch": (step.batch_stride_a, step.batch_stride_b, step.batch_stride_c),
+        "m": (1 if step.transpose_a else lda, 0, ldc),
+        "n": (0, ldb if step.transpose_b else 1, 1),
+    }
+    a, b, c = (half * distance for distance in distances[side])
+    own = replace(step, lda=lda, ldb=ldb, ldc=ldc)
+    moved = replace(own, offset_a=step.offset_a + a, offset_b=step.offset_b + b, offset_c=step.offset_c + c)
+    return [*product_pieces(_resized(own, side, half)), *product_pieces(_resized(moved, side, size - half))]
+
+
+def _resized(step: GemmStep, side: str, size: int) -> GemmStep:
+    if side == "batch":
+        return replace(step, batch=size)
+    return replace(step, m=size) if side == "m" else replace(step, n=size)
 
 
 def own_product(step: GemmStep) -> OwnProduct | None:
@@ -91,6 +120,7 @@ def _own_words(step: GemmStep, blocks: int) -> list[int]:
         "c_row": ldc * size,
         "a_offset": step.offset_a * size,
         "b_offset": step.offset_b * size,
+        "c_offset": step.offset_c * size,
         "a_batch": step.batch_stride_a * size,
         "b_batch": step.batch_stride_b * size,
         "c_batch": step.batch_stride_c * size,
@@ -106,7 +136,6 @@ def blas_words(step: GemmStep) -> list[int]:
     size = int(step.dtype.itemsize)
     lda, ldb, ldc = _row_distances(step)
     alpha, beta = _bits(step)
-    one_thread = library.set_threads and wants_one_thread(step.m, step.n, step.k)
     words = {
         "function": library.sgemm if step.dtype == np.float32 else library.dgemm,
         "transpose_a": ord("T" if step.transpose_b else "N"),
@@ -122,14 +151,15 @@ def blas_words(step: GemmStep) -> list[int]:
         "c": step.c,
         "offset_a": step.offset_b * size,
         "offset_b": step.offset_a * size,
-        "offset_c": 0,
+        "offset_c": step.offset_c * size,
         "batch": step.batch,
         "stride_a": step.batch_stride_b * size,
         "stride_b": step.batch_stride_a * size,
         "stride_c": step.batch_stride_c * size,
         "alpha": alpha,
         "beta": beta,
-        "get_threads": library.get_threads if one_thread else 0,
-        "set_threads": library.set_threads if one_thread else 0,
+        "get_threads": library.get_threads,
+        "set_threads": library.set_threads,
+        "one_thread": int(wants_one_thread(step.m, step.n, step.k)),
     }
     return [words[name] for name in walk.GEMM_WORDS]

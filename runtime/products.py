@@ -19,7 +19,7 @@ from graphjit.runtime.kernelcache import Kernel, load_ir
 
 WORDS: Final = (
     *("a", "b", "c", "m", "n", "k", "blocks", "a_row", "a_step", "b_row", "c_row"),
-    *("a_offset", "b_offset", "a_batch", "b_batch", "c_batch", "alpha", "beta"),
+    *("a_offset", "b_offset", "c_offset", "a_batch", "b_batch", "c_batch", "alpha", "beta"),
 )
 """The words of a product's block: slots, sizes, then distances in bytes, then numbers as bits.
 
@@ -190,6 +190,7 @@ def _start(tile: Tile) -> str:
     lines.append(
         "  %a.first = getelementptr i8, ptr %a, i64 %a_offset\n"
         "  %b.first = getelementptr i8, ptr %b, i64 %b_offset\n"
+        "  %c.first = getelementptr i8, ptr %c, i64 %c_offset\n"
         f"  %plain = fcmp oeq {_scalar(tile)} %beta, 0.0\n"
         "  %last = sub i64 %m, 1\n"
     )
@@ -214,7 +215,7 @@ run:
   %b.shift = mul i64 %which, %b_batch
   %b.mine = getelementptr i8, ptr %b.first, i64 %b.shift
   %c.shift = mul i64 %which, %c_batch
-  %c.mine = getelementptr i8, ptr %c, i64 %c.shift
+  %c.mine = getelementptr i8, ptr %c.first, i64 %c.shift
   br label %panels
 panels:
   %j = phi i64 [ 0, %run ], [ %j.next, %panels.next ]

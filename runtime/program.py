@@ -60,7 +60,7 @@ class GemmStep:
 
     op(a) is m x k, op(b) is k x n, c is m x n. A row of a (as it is stored) begins
     `lda` elements after the one before; 0 means: rows lie close. `batch` products run
-    with operands `batch_stride_...` elements apart; 0 shares an operand. The operands
+    with operands `batch_stride_...` elements apart; 0 shares an operand. The matrices
     begin `offset_...` elements behind their slots' beginnings.
     """
 
@@ -84,6 +84,7 @@ class GemmStep:
     ldc: int = 0
     offset_a: int = 0
     offset_b: int = 0
+    offset_c: int = 0
     label: str = ""
     tag: object = None
 

@@ -7,10 +7,13 @@ A table is rows of eight uint64 words, the first of which says what the row is:
     GEMM     block                    a matrix product, described by `GEMM_WORDS`
     COPY     target, source, bytes    slots; they do not overlap
     PAUSE                             stop; the answer is this row's number + 1
+    SHARED   address, block, lo, hi, part
+                                      as KERNEL, in parts of `part` rounds that threads share
 
 A frame is five words: the addresses of the slots' addresses, of the table, of the
-binding, and two to spare. A binding says which slots the arrays of a call fill:
-the count of arrays to check, the count of arrays, then a slot for each.
+binding and of the threads' mailbox, and the number of slots. A binding says which
+slots the arrays of a call fill: the count of arrays to check, the count of arrays,
+then a slot for each.
 
 `run(objects, frame, first)` binds (unless `objects` is null), then walks from row
 `first` on. A kernel's code ends in the last status word, and the answer is
@@ -29,12 +32,15 @@ import numpy as np
 from graphjit.runtime.buffers import address_of
 from graphjit.runtime.kernel_language import STATUS_WORDS
 from graphjit.runtime.kernelcache import load_ir
+from graphjit.runtime.mailbox import WANTED
+from graphjit.runtime.sharing import share_ir
 
 END: Final = 0
 KERNEL: Final = 1
 GEMM: Final = 2
 COPY: Final = 3
 PAUSE: Final = 4
+SHARED: Final = 5
 ROW_WORDS: Final = 8
 NOT_PLAIN: Final = -(2**63)
 CODE_WORD: Final = STATUS_WORDS - 1
@@ -43,10 +49,10 @@ GEMM_WORDS: Final = (
     *("function", "transpose_a", "transpose_b", "m", "n", "k", "lda", "ldb", "ldc"),
     *("a", "b", "c", "offset_a", "offset_b", "offset_c"),
     *("batch", "stride_a", "stride_b", "stride_c", "alpha", "beta"),
-    *("get_threads", "set_threads"),
+    *("get_threads", "set_threads", "one_thread"),
 )
 """The words of a product's block, in BLAS's column-major terms: slots a, b, c, offsets and strides in bytes,
-alpha and beta as bits, transposes as characters; the thread control where one thread is wanted, else 0."""
+alpha and beta as bits, transposes as characters; the thread control or 0, and whether one thread is enough."""
 
 # PyTupleObject's items and PyArrayObject's fields: the same since NumPy 1.7, and checked before use.
 _ITEMS: Final = tuple.__basicsize__
@@ -77,7 +83,7 @@ def _gemm_ir() -> str:
     places = "".join(
         f"  %{name}.at = getelementptr i64, ptr %block, i64 {place}\n" for place, name in enumerate(GEMM_WORDS)
     )
-    loaded = ("function", "a", "b", "c", "batch", "get_threads", "set_threads")
+    loaded = ("function", "a", "b", "c", "batch", "get_threads", "set_threads", "one_thread")
     operands = [f"{what}_{name}" for what in ("offset", "stride") for name in "abc"]
     loads = "".join(f"  %{name} = load i64, ptr %{name}.at\n" for name in (*loaded, *operands))
     moved = "".join(
@@ -91,14 +97,25 @@ def _gemm_ir() -> str:
 @depth = internal global i64 0
 @threads_before = internal global i32 1
 
-define internal void @gemm(ptr %block, ptr %addresses) {{
+define internal void @gemm(ptr %block, ptr %addresses, ptr %box) {{
 entry:
 {places}{loads}{_slot_address("a")}{_slot_address("b")}{_slot_address("c")}
   %call = inttoptr i64 %function to ptr
-  %limited = icmp ne i64 %set_threads, 0
   %get = inttoptr i64 %get_threads to ptr
   %set = inttoptr i64 %set_threads to ptr
-  br i1 %limited, label %limit, label %loop_entry
+  %controlled = icmp ne i64 %set_threads, 0
+  br i1 %controlled, label %choose, label %loop_entry
+choose:
+  %wants_one = icmp ne i64 %one_thread, 0
+  br i1 %wants_one, label %limit, label %large
+large:
+  %wanted.at = getelementptr i64, ptr %box, i64 {WANTED}
+  %wanted = load atomic i64, ptr %wanted.at seq_cst, align 8
+  %alone = icmp eq i64 %wanted, 1
+  br i1 %alone, label %limit, label %try
+try:
+  %held = call i1 @hold(ptr %box)
+  br i1 %held, label %loop_entry, label %limit
 limit:
   %outer = atomicrmw add ptr @depth, i64 1 seq_cst
   %first = icmp eq i64 %outer, 0
@@ -112,6 +129,8 @@ one:
   call void %set(i32 1)
   br label %loop_entry
 loop_entry:
+  %limited = phi i1 [ false, %entry ], [ false, %try ], [ true, %limit ], [ true, %lower ], [ true, %one ]
+  %holds = phi i1 [ false, %entry ], [ true, %try ], [ false, %limit ], [ false, %lower ], [ false, %one ]
   br label %loop
 loop:
   %i = phi i64 [ 0, %loop_entry ], [ %next, %again ]
@@ -124,6 +143,11 @@ again:
   %next = add i64 %i, 1
   br label %loop
 done:
+  br i1 %holds, label %give_back, label %undo
+give_back:
+  call void @let_go(ptr %box)
+  ret void
+undo:
   br i1 %limited, label %unlimit, label %return
 unlimit:
   %inner = atomicrmw sub ptr @depth, i64 1 seq_cst
@@ -145,8 +169,6 @@ return:
 def _run_ir() -> str:
     """The function that binds the arrays of a call and walks the table."""
     return f"""
-declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
-
 define i64 @entry(ptr %objects, ptr %frame, i64 %first) {{
 entry:
   %addresses.at = getelementptr i64, ptr %frame, i64 0
@@ -155,6 +177,10 @@ entry:
   %table = load ptr, ptr %table.at
   %binding.at = getelementptr i64, ptr %frame, i64 2
   %binding = load ptr, ptr %binding.at
+  %box.at = getelementptr i64, ptr %frame, i64 3
+  %box = load ptr, ptr %box.at
+  %slot_count.at = getelementptr i64, ptr %frame, i64 4
+  %slot_count = load i64, ptr %slot_count.at
   %unbound = icmp eq ptr %objects, null
   br i1 %unbound, label %start, label %bind
 bind:
@@ -196,21 +222,31 @@ walk:
   %step = phi i64 [ %first, %start ], [ %after, %advance ]
   %row = getelementptr [{ROW_WORDS} x i64], ptr %table, i64 %step
   %kind = load i64, ptr %row
-{_row_words(("w1", "w2", "w3", "w4"))}  switch i64 %kind, label %pause [
+{_row_words(("w1", "w2", "w3", "w4", "w5"))}  switch i64 %kind, label %pause [
     i64 {END}, label %end
     i64 {KERNEL}, label %kernel
     i64 {GEMM}, label %product
     i64 {COPY}, label %copy
+    i64 {SHARED}, label %shared
   ]
 kernel:
   %function = inttoptr i64 %w1 to ptr
   %block = inttoptr i64 %w2 to ptr
-  %code = call i64 %function(ptr %addresses, ptr %block, i64 %w3, i64 %w4)
+  %own_code = call i64 %function(ptr %addresses, ptr %block, i64 %w3, i64 %w4)
+  br label %ran
+shared:
+  %shared_function = inttoptr i64 %w1 to ptr
+  %shared_block = inttoptr i64 %w2 to ptr
+  %shared_code = call i64 @share(
+    ptr %box, i64 %slot_count, ptr %addresses, ptr %shared_function, ptr %shared_block, i64 %w3, i64 %w4, i64 %w5)
+  br label %ran
+ran:
+  %code = phi i64 [ %own_code, %kernel ], [ %shared_code, %shared ]
   %fine = icmp eq i64 %code, 0
   br i1 %fine, label %advance, label %failed
 product:
   %gemm_block = inttoptr i64 %w1 to ptr
-  call void @gemm(ptr %gemm_block, ptr %addresses)
+  call void @gemm(ptr %gemm_block, ptr %addresses, ptr %box)
   br label %advance
 copy:
 {_slot_address("w1")}{_slot_address("w2")}  %target = inttoptr i64 %w1.address to ptr
@@ -237,7 +273,7 @@ end:
 
 def sequencer_ir() -> str:
     """The sequencer as LLVM IR."""
-    return _gemm_ir() + _run_ir()
+    return share_ir() + _gemm_ir() + _run_ir()
 
 
 class Sequencer:

@@ -187,7 +187,7 @@ class TestRun:
         x = np.arange(size, dtype=np.float32)
         ready = Executable(program([scale(1, 2, size, cost=5 * executable.PIECE_COST)], size))
         rows = [row[0] for row in ready._plan.rows]
-        assert rows.count(walk.KERNEL) == 5 and rows.count(walk.PAUSE) == 4
+        assert rows.count(walk.SHARED) == 5 and rows.count(walk.PAUSE) == 4
         np.testing.assert_array_equal(ready.run([x])[0], 2 * x)
 
     def test_strided_scalar(self) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from graphjit.runtime import gemm, products
+from graphjit.runtime import gemm, products, sequencer as walk
 from graphjit.runtime.blas import _scipy_blas, blas
 from graphjit.runtime.executable import Executable
 from graphjit.runtime.program import GemmStep, NumpyStep, Program, Slot
@@ -132,6 +132,32 @@ def test_our_kernels_give_the_same_bits_for_any_pieces(dtype: str, turned: bool)
     np.testing.assert_array_equal(pieces, whole)
     expected = a.astype(np.float64) @ b.astype(np.float64)
     np.testing.assert_allclose(whole, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("batch", [1, 5])
+@pytest.mark.parametrize("turned", [(False, False), (True, False), (False, True), (True, True)])
+@pytest.mark.parametrize("sizes", [(300, 40, 7), (40, 300, 7), (200, 200, 3)])
+def test_long_products_run_in_pieces(
+    sizes: tuple[int, int, int], turned: tuple[bool, bool], batch: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """D14: what BLAS does in one call does not take long, so that Ctrl-C answers; the pieces make up the product."""
+    m, n, k = sizes
+    monkeypatch.setattr(gemm, "_pays", lambda step: False)
+    monkeypatch.setattr(gemm, "_LONGEST", m * n * k // 4)
+    monkeypatch.setattr("graphjit.runtime.executable.PIECE_COST", 1)
+    rng = np.random.default_rng(4)
+    a = operand(rng, batch, *((k, m) if turned[0] else (m, k)), "float64")
+    b = operand(rng, batch, *((n, k) if turned[1] else (k, n)), "float64")
+    strides = {"batch_stride_a": m * k, "batch_stride_b": k * n, "batch_stride_c": m * n}
+    step = GemmStep(1, 2, 3, m, n, k, np.dtype(np.float64), *turned, batch=batch, **strides)
+    pieces = gemm.product_pieces(step)
+    assert len(pieces) >= 4 * batch and all(gemm.product_cost(piece) <= gemm._LONGEST for piece in pieces)
+    slots = {number: Slot("input", step.dtype, array.shape) for number, array in ((1, a), (2, b))}
+    slots[3] = Slot("output", step.dtype, (batch, m, n))
+    ready = Executable(Program(slots, (step,), (1, 2), (3,)))
+    assert [row[0] for row in ready._plan.rows[:-1]] == [walk.GEMM, *[walk.PAUSE, walk.GEMM] * (len(pieces) - 1)]
+    expected = (a.swapaxes(1, 2) if turned[0] else a) @ (b.swapaxes(1, 2) if turned[1] else b)
+    np.testing.assert_allclose(ready.run([a, b])[0], expected, rtol=1e-10, atol=1e-10)
 
 
 def test_what_our_kernels_are_for() -> None:

@@ -1,0 +1,72 @@
+"""The mailbox at which threads take jobs: its layout, its memory, and Python's locks as native code sees them.
+
+`sharing` says what the words are for. Needs no LLVM, so that settings can be made before anything is compiled.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Final
+
+import numpy as np
+
+from graphjit.runtime.buffers import address_of
+from graphjit.runtime.kernel_language import STATUS_WORDS
+
+MOST_THREADS: Final = 256
+
+LINE: Final = 8
+"""Words of a cache line; what different threads write stands in different ones."""
+THREADS, WANTED, ACQUIRE, RELEASE, NAP, NAP_LOCK, STOP = range(7)
+"""How many threads may take part, how many are wanted (0: nobody said), the addresses of the functions of
+locks, a lock that nobody releases, whether all shall leave."""
+BUSY: Final = LINE
+OPEN: Final = 2 * LINE
+"""The number of the open job, or 0."""
+NUMBER: Final = OPEN + 1
+_JOB: Final = 3 * LINE
+KERNEL, ADDRESSES, SLOTS, BLOCK, LOW, HIGH, PART, PARTS = range(_JOB, _JOB + 8)
+NEXT: Final = 4 * LINE
+ACTIVE: Final = 5 * LINE
+FAILING: Final = 6 * LINE
+FAILED, CODE = FAILING + 1, FAILING + 2
+STATUS: Final = 7 * LINE
+WORKERS: Final = STATUS + STATUS_WORDS
+ASLEEP, LOCK = 0, 1
+MAILBOX_WORDS: Final = WORKERS + MOST_THREADS * LINE
+
+_words = np.zeros(MAILBOX_WORDS + LINE, np.uint64)
+box = _words[(-address_of(_words) % (8 * LINE)) // 8 :][:MAILBOX_WORDS]
+"""This process's mailbox, which never moves."""
+ADDRESS: Final = address_of(box)
+
+
+def worker_word(worker: int, word: int) -> int:
+    """The place of ASLEEP or LOCK of a worker in the mailbox."""
+    return WORKERS + worker * LINE + word
+
+
+def lock_functions() -> tuple[int, int, int]:
+    """The addresses of Python's functions that acquire a lock, release it, and acquire it within a time."""
+    names = ("PyThread_acquire_lock", "PyThread_release_lock", "PyThread_acquire_lock_timed")
+    acquire, release, nap = (ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value or 0 for name in names)
+    return acquire, release, nap
+
+
+def new_held_lock() -> int:
+    """A lock that is held already; it is never freed."""
+    allocate = ctypes.pythonapi.PyThread_allocate_lock
+    allocate.restype = ctypes.c_void_p
+    acquire = ctypes.pythonapi.PyThread_acquire_lock
+    acquire.argtypes = [ctypes.c_void_p, ctypes.c_int]
+    lock = int(allocate())
+    acquire(lock, 1)
+    return lock
+
+
+def release_lock(lock: int) -> None:
+    """Let the one who waits for a lock have it."""
+    release = ctypes.pythonapi.PyThread_release_lock
+    release.argtypes = [ctypes.c_void_p]
+    release.restype = None
+    release(lock)

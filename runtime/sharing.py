@@ -1,0 +1,328 @@
+"""Native code that shares the rounds of a kernel among threads: a mailbox, those who wait at it, and who fills it.
+
+A mailbox is words in memory that never moves. The caller of a kernel writes down the
+job, opens it, wakes the sleepers and takes part itself; everyone takes the next part
+until none is left. So nobody waits for a thread that has not woken up: parts that it
+does not take are taken by others. The job is closed when the parts are gone, and done
+when nobody is active any more. A mailbox is for one job at a time: who finds it in use
+runs the kernel alone, and matrix products that would use the threads of BLAS hold it.
+
+Sleeping and waking go through Python's own locks, which need neither the interpreter
+nor its state; before a thread sleeps it looks for the next job for some microseconds.
+Of several parts that fail, the first one counts, as if they had run in order: parts are
+taken in order, and each thread has status words of its own. Knows nothing of programs.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from graphjit.runtime import machinecode
+from graphjit.runtime.kernel_language import STATUS_WORDS
+from graphjit.runtime.mailbox import (
+    ACQUIRE,
+    ACTIVE,
+    ADDRESSES,
+    BLOCK,
+    BUSY,
+    CODE,
+    FAILED,
+    FAILING,
+    HIGH,
+    KERNEL,
+    LINE,
+    LOCK,
+    LOW,
+    NAP,
+    NAP_LOCK,
+    NEXT,
+    NUMBER,
+    OPEN,
+    PART,
+    PARTS,
+    RELEASE,
+    SLOTS,
+    STATUS,
+    STOP,
+    THREADS,
+    WORKERS,
+)
+
+_LOOKS: Final = 400
+"""How often a thread that has nothing to do looks for the next job before it sleeps: 10 to 20 us."""
+_NAP_MICROSECONDS: Final = 50
+
+
+def _relax() -> tuple[str, str]:
+    """IR that tells the processor that a loop waits for another thread, and its declaration."""
+    triple = machinecode.host().triple
+    if triple.startswith(("x86_64", "i686")):
+        return "  call void @llvm.x86.sse2.pause()\n", "declare void @llvm.x86.sse2.pause()\n"
+    if triple.startswith(("aarch64", "arm64")):
+        return "  call void @llvm.aarch64.hint(i32 1)\n", "declare void @llvm.aarch64.hint(i32)\n"
+    return "", ""
+
+
+def _word(name: str, place: int) -> str:
+    return f"  %{name} = getelementptr i64, ptr %box, i64 {place}\n"
+
+
+def _loaded(name: str, place: int) -> str:
+    return _word(f"{name}.at", place) + f"  %{name} = load i64, ptr %{name}.at\n"
+
+
+def _take_part_ir() -> str:
+    """Take parts of the open job until none is left, with addresses and status words of one's own."""
+    job = ("kernel", KERNEL), ("addresses", ADDRESSES), ("slots", SLOTS), ("block", BLOCK)
+    bounds = ("low", LOW), ("high", HIGH), ("part", PART), ("parts", PARTS)
+    loads = "".join(_loaded(name, place) for name, place in (*job, *bounds))
+    return f"""
+declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
+declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)
+declare i64 @llvm.umin.i64(i64, i64)
+
+define internal void @take_part(ptr %box) noinline {{
+entry:
+{loads}  %function = inttoptr i64 %kernel to ptr
+  %theirs = inttoptr i64 %addresses to ptr
+  %words = inttoptr i64 %block to ptr
+  %mine = alloca i64, i64 %slots, align 8
+  %status = alloca [{STATUS_WORDS} x i64], align 8
+  %bytes = mul i64 %slots, 8
+  call void @llvm.memcpy.p0.p0.i64(ptr %mine, ptr %theirs, i64 %bytes, i1 false)
+  call void @llvm.memset.p0.i64(ptr %status, i8 0, i64 {8 * STATUS_WORDS}, i1 false)
+  store ptr %status, ptr %mine
+{_word("next", NEXT)}  br label %take
+take:
+  %number = atomicrmw add ptr %next, i64 1 seq_cst
+  %left = icmp ult i64 %number, %parts
+  br i1 %left, label %run, label %end
+run:
+  %distance = mul i64 %number, %part
+  %first = add i64 %low, %distance
+  %whole = add i64 %first, %part
+  %last = call i64 @llvm.umin.i64(i64 %whole, i64 %high)
+  %code = call i64 %function(ptr %mine, ptr %words, i64 %first, i64 %last)
+  %fine = icmp eq i64 %code, 0
+  br i1 %fine, label %take, label %failed
+failed:
+  %none = atomicrmw umax ptr %next, i64 %parts seq_cst
+{_word("failing", FAILING)}  br label %enter
+enter:
+  %taken = atomicrmw xchg ptr %failing, i64 1 seq_cst
+  %free = icmp eq i64 %taken, 0
+  br i1 %free, label %compare, label %enter
+compare:
+{_loaded("before", FAILED)}  %earlier = icmp ult i64 %number, %before
+  br i1 %earlier, label %keep, label %leave
+keep:
+  store i64 %number, ptr %before.at
+{_word("kept", CODE)}  store i64 %code, ptr %kept
+{_word("details", STATUS)}  call void @llvm.memcpy.p0.p0.i64(
+    ptr %details, ptr %status, i64 {8 * STATUS_WORDS}, i1 false)
+  br label %leave
+leave:
+  store atomic i64 0, ptr %failing seq_cst, align 8
+  br label %end
+end:
+  ret void
+}}
+"""
+
+
+def share_ir() -> str:
+    """`@share`, which runs a kernel with whoever is there, and `@hold` and `@let_go`, which take the mailbox.
+
+    `@share(box, slots, addresses, kernel, block, lo, hi, part)` gives the kernel's code. A null box means: alone.
+    """
+    relax, declared = _relax()
+    return f"""{declared}{_take_part_ir()}
+define internal i1 @hold(ptr %box) {{
+entry:
+{_word("busy", BUSY)}  %was = atomicrmw xchg ptr %busy, i64 1 seq_cst
+  %free = icmp eq i64 %was, 0
+  ret i1 %free
+}}
+
+define internal void @let_go(ptr %box) {{
+entry:
+{_word("busy", BUSY)}  store atomic i64 0, ptr %busy seq_cst, align 8
+  ret void
+}}
+
+define internal void @wake(ptr %box, i64 %threads) {{
+entry:
+{_loaded("release", RELEASE)}  %call = inttoptr i64 %release to ptr
+  br label %each
+each:
+  %count = phi i64 [ 1, %entry ], [ %more, %again ]
+  %left = icmp ult i64 %count, %threads
+  br i1 %left, label %look, label %end
+look:
+  %worker = sub i64 %count, 1
+  %words = mul i64 %worker, {LINE}
+  %place = add i64 %words, {WORKERS}
+  %asleep = getelementptr i64, ptr %box, i64 %place
+  %was = atomicrmw xchg ptr %asleep, i64 0 seq_cst
+  %sleeps = icmp ne i64 %was, 0
+  br i1 %sleeps, label %release_it, label %again
+release_it:
+  %lock.at = getelementptr i64, ptr %asleep, i64 {LOCK}
+  %lock = load ptr, ptr %lock.at
+  call void %call(ptr %lock)
+  br label %again
+again:
+  %more = add i64 %count, 1
+  br label %each
+end:
+  ret void
+}}
+
+define internal void @wait(ptr %box) {{
+entry:
+{_word("active", ACTIVE)}{_loaded("nap", NAP)}{_loaded("nap_lock", NAP_LOCK)}  %call = inttoptr i64 %nap to ptr
+  %lock = inttoptr i64 %nap_lock to ptr
+  br label %look
+look:
+  %looks = phi i64 [ 0, %entry ], [ %more, %relax ], [ %more, %sleep ]
+  %still = load atomic i64, ptr %active seq_cst, align 8
+  %some = icmp ne i64 %still, 0
+  br i1 %some, label %on, label %end
+on:
+  %more = add i64 %looks, 1
+  %long = icmp ugt i64 %looks, {4 * _LOOKS}
+  br i1 %long, label %sleep, label %relax
+relax:
+{relax}  br label %look
+sleep:
+  %slept = call i32 %call(ptr %lock, i64 {_NAP_MICROSECONDS}, i32 0)
+  br label %look
+end:
+  ret void
+}}
+
+define internal i64 @share(
+  ptr %box, i64 %slots, ptr %addresses, ptr %function, ptr %block, i64 %low, i64 %high, i64 %part
+) {{
+entry:
+  %nobody = icmp eq ptr %box, null
+  br i1 %nobody, label %alone, label %ask
+ask:
+{_loaded("threads", THREADS)}  %several = icmp ugt i64 %threads, 1
+  br i1 %several, label %try, label %alone
+try:
+  %free = call i1 @hold(ptr %box)
+  br i1 %free, label %fill, label %alone
+alone:
+  %own_code = call i64 %function(ptr %addresses, ptr %block, i64 %low, i64 %high)
+  ret i64 %own_code
+fill:
+{_word("kernel.at", KERNEL)}  store ptr %function, ptr %kernel.at
+{_word("addresses.at", ADDRESSES)}  store ptr %addresses, ptr %addresses.at
+{_word("slots.at", SLOTS)}  store i64 %slots, ptr %slots.at
+{_word("block.at", BLOCK)}  store ptr %block, ptr %block.at
+{_word("low.at", LOW)}  store i64 %low, ptr %low.at
+{_word("high.at", HIGH)}  store i64 %high, ptr %high.at
+{_word("part.at", PART)}  store i64 %part, ptr %part.at
+  %rounds = sub i64 %high, %low
+  %up = add i64 %rounds, %part
+  %up_less = sub i64 %up, 1
+  %parts = udiv i64 %up_less, %part
+{_word("parts.at", PARTS)}  store i64 %parts, ptr %parts.at
+{_word("failed.at", FAILED)}  store i64 -1, ptr %failed.at
+{_word("next.at", NEXT)}  store atomic i64 0, ptr %next.at seq_cst, align 8
+{_loaded("last_number", NUMBER)}  %number = add i64 %last_number, 1
+  store i64 %number, ptr %last_number.at
+{_word("open.at", OPEN)}  store atomic i64 %number, ptr %open.at seq_cst, align 8
+  call void @wake(ptr %box, i64 %threads)
+  call void @take_part(ptr %box)
+  store atomic i64 0, ptr %open.at seq_cst, align 8
+  call void @wait(ptr %box)
+  %failed = load i64, ptr %failed.at
+  %fine = icmp eq i64 %failed, -1
+  br i1 %fine, label %good, label %bad
+bad:
+{_loaded("code", CODE)}{_word("details", STATUS)}  %status = load ptr, ptr %addresses
+  call void @llvm.memcpy.p0.p0.i64(ptr %status, ptr %details, i64 {8 * STATUS_WORDS}, i1 false)
+  br label %good
+good:
+  %answer = phi i64 [ 0, %fill ], [ %code, %bad ]
+  call void @let_go(ptr %box)
+  ret i64 %answer
+}}
+"""
+
+
+def worker_ir() -> str:
+    """`entry(box, number, _, _)`: take part in jobs, look for more, sleep, until the mailbox says stop."""
+    relax, declared = _relax()
+    return f"""{declared}{_take_part_ir()}
+define i64 @entry(ptr %box, i64 %worker) {{
+entry:
+{_word("threads.at", THREADS)}{_word("stop.at", STOP)}{_word("open.at", OPEN)}{_word("active", ACTIVE)}
+{_loaded("acquire", ACQUIRE)}  %call = inttoptr i64 %acquire to ptr
+  %words = mul i64 %worker, {LINE}
+  %place = add i64 %words, {WORKERS}
+  %asleep = getelementptr i64, ptr %box, i64 %place
+  %lock.at = getelementptr i64, ptr %asleep, i64 {LOCK}
+  %lock = load ptr, ptr %lock.at
+  br label %begin
+begin:
+  %seen = phi i64 [ 0, %entry ], [ %seen.look, %slept ]
+  %entered = atomicrmw add ptr %active, i64 1 seq_cst
+  %number = load atomic i64, ptr %open.at seq_cst, align 8
+  %is_open = icmp ne i64 %number, 0
+  %is_new = icmp ne i64 %number, %seen
+  %threads = load atomic i64, ptr %threads.at seq_cst, align 8
+  %others = sub i64 %threads, 1
+  %wanted = icmp ult i64 %worker, %others
+  %open_new = and i1 %is_open, %is_new
+  %mine = and i1 %open_new, %wanted
+  br i1 %mine, label %work, label %done
+work:
+  call void @take_part(ptr %box)
+  br label %done
+done:
+  %left = atomicrmw sub ptr %active, i64 1 seq_cst
+  br label %look
+look:
+  %seen.look = phi i64 [ %number, %done ], [ %seen.look, %on ]
+  %looks = phi i64 [ 0, %done ], [ %more, %on ]
+  %stop = load atomic i64, ptr %stop.at seq_cst, align 8
+  %stops = icmp ne i64 %stop, 0
+  br i1 %stops, label %end, label %see
+see:
+  %now = load atomic i64, ptr %open.at seq_cst, align 8
+  %now_open = icmp ne i64 %now, 0
+  %now_new = icmp ne i64 %now, %seen.look
+  %job = and i1 %now_open, %now_new
+  br i1 %job, label %slept, label %count
+count:
+  %more = add i64 %looks, 1
+  %tired = icmp ugt i64 %more, {_LOOKS}
+  br i1 %tired, label %lie_down, label %on
+on:
+{relax}  br label %look
+lie_down:
+  store atomic i64 1, ptr %asleep seq_cst, align 8
+  %late = load atomic i64, ptr %open.at seq_cst, align 8
+  %late_open = icmp ne i64 %late, 0
+  %late_new = icmp ne i64 %late, %seen.look
+  %late_job = and i1 %late_open, %late_new
+  %late_stop = load atomic i64, ptr %stop.at seq_cst, align 8
+  %late_stops = icmp ne i64 %late_stop, 0
+  %up = or i1 %late_job, %late_stops
+  br i1 %up, label %get_up, label %sleep
+get_up:
+  %was = atomicrmw xchg ptr %asleep, i64 0 seq_cst
+  %unnoticed = icmp ne i64 %was, 0
+  br i1 %unnoticed, label %slept, label %sleep
+sleep:
+  %slept_for = call i32 %call(ptr %lock, i32 1)
+  br label %slept
+slept:
+  br label %begin
+end:
+  ret i64 0
+}}
+"""
