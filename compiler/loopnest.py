@@ -64,6 +64,16 @@ class LoopNest:
         """How often a row is walked through, at most."""
         return 1 + max(self.level.values(), default=0)
 
+    def is_written_per_row(self, value: Value) -> bool:
+        """Whether a result is stored once for each row, and not for each element of it."""
+        strides = self.writes[value].strides
+        return not any(strides[loop] for loop in self.inner) and self.is_per_row(value)
+
+    def meets_elements(self, value: Value) -> bool:
+        """Whether a reduction in memory meets every element of a row, and not one value per row."""
+        kept = {loop for loop, stride in enumerate(self.writes[value].strides) if stride}
+        return bool((self.ended[value] | kept) & self.inner)
+
     def is_per_row(self, value: Value) -> bool:
         """Whether a value is the same for all elements of a row."""
         return not self.varies[value] & self.inner

@@ -96,6 +96,21 @@ def test_axes_of_size_1_come_and_go_inside_a_kernel() -> None:
     assert len(runner.executable.kernels) == 1
 
 
+def test_a_costly_value_that_only_a_late_pass_needs_is_computed_there() -> None:
+    """It was read back from a memory in which no earlier pass had put it (found by a random program)."""
+
+    def late(x: Any) -> Any:
+        return gj.math.squared_difference(gj.math.expm1(x), gj.nn.log_softmax(x) - x)
+
+    _built(late, (4, 9))
+
+
+def test_a_costly_value_that_two_passes_need_is_kept() -> None:
+    """softmax computes each exponential once."""
+    (kernel,) = _built(gj.nn.softmax, (64, 10)).executable.kernels
+    assert kernel.text.count("exp(") == 1
+
+
 def test_kernels_do_not_depend_on_names_and_literals() -> None:
     """Two functions that differ in a learning rate are one kernel; a size does not make another one either."""
     first = _built(lambda x: x * 0.1, (5, 7)).executable.kernels
