@@ -27,7 +27,7 @@ from graphjit.runtime.errors import GraphjitError, KernelError
 from graphjit.runtime.gemm import blas_words, own_product, product_cost, product_pieces
 from graphjit.runtime.kernel_language import STATUS_WORDS
 from graphjit.runtime.kernelcache import Kernel, load_kernel
-from graphjit.runtime.mailbox import ADDRESS as MAILBOX
+from graphjit.runtime.jobboard import ADDRESS as BOARD
 from graphjit.runtime.program import CopyStep, GemmStep, KernelStep, NumpyStep, Program, Slot, Step
 from graphjit.runtime.threads import number_of_threads, start_threads
 
@@ -87,7 +87,7 @@ class _Frame:
             self.addresses[number] = address_of(constant)
             self.values[number] = constant
         words = (self.addresses, plan.table, plan.binding)
-        self._keep = np.array([*map(address_of, words), MAILBOX, plan.slot_count], np.uint64)
+        self._keep = np.array([*map(address_of, words), BOARD, plan.slot_count], np.uint64)
         self.pointer = address_of(self._keep)
 
 
@@ -402,7 +402,7 @@ class Executable:
         seconds = 0.0
         for row in rows:
             single = np.array([self._plan.table[row], _words([(walk.END,) + (0,) * 7])[0]])
-            facts = [address_of(frame.addresses), address_of(single), 0, MAILBOX, self._plan.slot_count]
+            facts = [address_of(frame.addresses), address_of(single), 0, BOARD, self._plan.slot_count]
             words = np.array(facts, np.uint64)
             start = time.perf_counter()
             if self._plan.rows[row][0] == walk.PAUSE:

@@ -11,7 +11,7 @@ A table is rows of eight uint64 words, the first of which says what the row is:
                                       as KERNEL, in parts of `part` rounds that threads share
 
 A frame is five words: the addresses of the slots' addresses, of the table, of the
-binding and of the threads' mailbox, and the number of slots. A binding says which
+binding and of the threads' board, and the number of slots. A binding says which
 slots the arrays of a call fill: the count of arrays to check, the count of arrays,
 then a slot for each.
 
@@ -32,7 +32,7 @@ import numpy as np
 from graphjit.runtime.buffers import address_of
 from graphjit.runtime.kernel_language import STATUS_WORDS
 from graphjit.runtime.kernelcache import load_ir
-from graphjit.runtime.mailbox import WANTED
+from graphjit.runtime.jobboard import WANTED
 from graphjit.runtime.sharing import share_ir
 
 END: Final = 0
@@ -97,7 +97,7 @@ def _gemm_ir() -> str:
 @depth = internal global i64 0
 @threads_before = internal global i32 1
 
-define internal void @gemm(ptr %block, ptr %addresses, ptr %box) {{
+define internal void @gemm(ptr %block, ptr %addresses, ptr %board) {{
 entry:
 {places}{loads}{_slot_address("a")}{_slot_address("b")}{_slot_address("c")}
   %call = inttoptr i64 %function to ptr
@@ -109,12 +109,12 @@ choose:
   %wants_one = icmp ne i64 %one_thread, 0
   br i1 %wants_one, label %limit, label %large
 large:
-  %wanted.at = getelementptr i64, ptr %box, i64 {WANTED}
+  %wanted.at = getelementptr i64, ptr %board, i64 {WANTED}
   %wanted = load atomic i64, ptr %wanted.at seq_cst, align 8
   %alone = icmp eq i64 %wanted, 1
   br i1 %alone, label %limit, label %try
 try:
-  %held = call i1 @hold(ptr %box)
+  %held = call i1 @hold(ptr %board)
   br i1 %held, label %loop_entry, label %limit
 limit:
   %outer = atomicrmw add ptr @depth, i64 1 seq_cst
@@ -145,7 +145,7 @@ again:
 done:
   br i1 %holds, label %give_back, label %undo
 give_back:
-  call void @let_go(ptr %box)
+  call void @let_go(ptr %board)
   ret void
 undo:
   br i1 %limited, label %unlimit, label %return
@@ -177,8 +177,8 @@ entry:
   %table = load ptr, ptr %table.at
   %binding.at = getelementptr i64, ptr %frame, i64 2
   %binding = load ptr, ptr %binding.at
-  %box.at = getelementptr i64, ptr %frame, i64 3
-  %box = load ptr, ptr %box.at
+  %board.at = getelementptr i64, ptr %frame, i64 3
+  %board = load ptr, ptr %board.at
   %slot_count.at = getelementptr i64, ptr %frame, i64 4
   %slot_count = load i64, ptr %slot_count.at
   %unbound = icmp eq ptr %objects, null
@@ -238,7 +238,7 @@ shared:
   %shared_function = inttoptr i64 %w1 to ptr
   %shared_block = inttoptr i64 %w2 to ptr
   %shared_code = call i64 @share(
-    ptr %box, i64 %slot_count, ptr %addresses, ptr %shared_function, ptr %shared_block, i64 %w3, i64 %w4, i64 %w5)
+    ptr %board, i64 %slot_count, ptr %addresses, ptr %shared_function, ptr %shared_block, i64 %w3, i64 %w4, i64 %w5)
   br label %ran
 ran:
   %code = phi i64 [ %own_code, %kernel ], [ %shared_code, %shared ]
@@ -246,7 +246,7 @@ ran:
   br i1 %fine, label %advance, label %failed
 product:
   %gemm_block = inttoptr i64 %w1 to ptr
-  call void @gemm(ptr %gemm_block, ptr %addresses, ptr %box)
+  call void @gemm(ptr %gemm_block, ptr %addresses, ptr %board)
   br label %advance
 copy:
 {_slot_address("w1")}{_slot_address("w2")}  %target = inttoptr i64 %w1.address to ptr

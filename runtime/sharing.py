@@ -1,10 +1,10 @@
-"""Native code that shares the rounds of a kernel among threads: a mailbox, those who wait at it, and who fills it.
+"""Native code that shares the rounds of a kernel among threads: a board, those who wait at it, and who fills it.
 
-A mailbox is words in memory that never moves. The caller of a kernel writes down the
+A board is words in memory that never moves. The caller of a kernel writes down the
 job, opens it, wakes the sleepers and takes part itself; everyone takes the next part
 until none is left. So nobody waits for a thread that has not woken up: parts that it
 does not take are taken by others. The job is closed when the parts are gone, and done
-when nobody is active any more. A mailbox is for one job at a time: who finds it in use
+when nobody is active any more. A board is for one job at a time: who finds it in use
 runs the kernel alone, and matrix products that would use the threads of BLAS hold it.
 
 Sleeping and waking go through Python's own locks, which need neither the interpreter
@@ -19,7 +19,7 @@ from typing import Final
 
 from graphjit.runtime import machinecode
 from graphjit.runtime.kernel_language import STATUS_WORDS
-from graphjit.runtime.mailbox import (
+from graphjit.runtime.jobboard import (
     ACQUIRE,
     ACTIVE,
     ADDRESSES,
@@ -64,7 +64,7 @@ def _relax() -> tuple[str, str]:
 
 
 def _word(name: str, place: int) -> str:
-    return f"  %{name} = getelementptr i64, ptr %box, i64 {place}\n"
+    return f"  %{name} = getelementptr i64, ptr %board, i64 {place}\n"
 
 
 def _loaded(name: str, place: int) -> str:
@@ -81,7 +81,7 @@ declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
 declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)
 declare i64 @llvm.umin.i64(i64, i64)
 
-define internal void @take_part(ptr %box) noinline {{
+define internal void @take_part(ptr %board) noinline {{
 entry:
 {loads}  %function = inttoptr i64 %kernel to ptr
   %theirs = inttoptr i64 %addresses to ptr
@@ -131,26 +131,26 @@ end:
 
 
 def share_ir() -> str:
-    """`@share`, which runs a kernel with whoever is there, and `@hold` and `@let_go`, which take the mailbox.
+    """`@share`, which runs a kernel with whoever is there, and `@hold` and `@let_go`, which take the board.
 
-    `@share(box, slots, addresses, kernel, block, lo, hi, part)` gives the kernel's code. A null box means: alone.
+    `@share(board, slots, addresses, kernel, block, lo, hi, part)` gives the kernel's code. A null board means: alone.
     """
     relax, declared = _relax()
     return f"""{declared}{_take_part_ir()}
-define internal i1 @hold(ptr %box) {{
+define internal i1 @hold(ptr %board) {{
 entry:
 {_word("busy", BUSY)}  %was = atomicrmw xchg ptr %busy, i64 1 seq_cst
   %free = icmp eq i64 %was, 0
   ret i1 %free
 }}
 
-define internal void @let_go(ptr %box) {{
+define internal void @let_go(ptr %board) {{
 entry:
 {_word("busy", BUSY)}  store atomic i64 0, ptr %busy seq_cst, align 8
   ret void
 }}
 
-define internal void @wake(ptr %box, i64 %threads) {{
+define internal void @wake(ptr %board, i64 %threads) {{
 entry:
 {_loaded("release", RELEASE)}  %call = inttoptr i64 %release to ptr
   br label %each
@@ -162,7 +162,7 @@ look:
   %worker = sub i64 %count, 1
   %words = mul i64 %worker, {LINE}
   %place = add i64 %words, {WORKERS}
-  %asleep = getelementptr i64, ptr %box, i64 %place
+  %asleep = getelementptr i64, ptr %board, i64 %place
   %was = atomicrmw xchg ptr %asleep, i64 0 seq_cst
   %sleeps = icmp ne i64 %was, 0
   br i1 %sleeps, label %release_it, label %again
@@ -178,7 +178,7 @@ end:
   ret void
 }}
 
-define internal void @wait(ptr %box) {{
+define internal void @wait(ptr %board) {{
 entry:
 {_word("active", ACTIVE)}{_loaded("nap", NAP)}{_loaded("nap_lock", NAP_LOCK)}  %call = inttoptr i64 %nap to ptr
   %lock = inttoptr i64 %nap_lock to ptr
@@ -202,16 +202,16 @@ end:
 }}
 
 define internal i64 @share(
-  ptr %box, i64 %slots, ptr %addresses, ptr %function, ptr %block, i64 %low, i64 %high, i64 %part
+  ptr %board, i64 %slots, ptr %addresses, ptr %function, ptr %block, i64 %low, i64 %high, i64 %part
 ) {{
 entry:
-  %nobody = icmp eq ptr %box, null
+  %nobody = icmp eq ptr %board, null
   br i1 %nobody, label %alone, label %ask
 ask:
 {_loaded("threads", THREADS)}  %several = icmp ugt i64 %threads, 1
   br i1 %several, label %try, label %alone
 try:
-  %free = call i1 @hold(ptr %box)
+  %free = call i1 @hold(ptr %board)
   br i1 %free, label %fill, label %alone
 alone:
   %own_code = call i64 %function(ptr %addresses, ptr %block, i64 %low, i64 %high)
@@ -234,10 +234,10 @@ fill:
 {_loaded("last_number", NUMBER)}  %number = add i64 %last_number, 1
   store i64 %number, ptr %last_number.at
 {_word("open.at", OPEN)}  store atomic i64 %number, ptr %open.at seq_cst, align 8
-  call void @wake(ptr %box, i64 %threads)
-  call void @take_part(ptr %box)
+  call void @wake(ptr %board, i64 %threads)
+  call void @take_part(ptr %board)
   store atomic i64 0, ptr %open.at seq_cst, align 8
-  call void @wait(ptr %box)
+  call void @wait(ptr %board)
   %failed = load i64, ptr %failed.at
   %fine = icmp eq i64 %failed, -1
   br i1 %fine, label %good, label %bad
@@ -247,23 +247,23 @@ bad:
   br label %good
 good:
   %answer = phi i64 [ 0, %fill ], [ %code, %bad ]
-  call void @let_go(ptr %box)
+  call void @let_go(ptr %board)
   ret i64 %answer
 }}
 """
 
 
 def worker_ir() -> str:
-    """`entry(box, number, _, _)`: take part in jobs, look for more, sleep, until the mailbox says stop."""
+    """`entry(board, number, _, _)`: take part in jobs, look for more, sleep, until the board says stop."""
     relax, declared = _relax()
     return f"""{declared}{_take_part_ir()}
-define i64 @entry(ptr %box, i64 %worker) {{
+define i64 @entry(ptr %board, i64 %worker) {{
 entry:
 {_word("threads.at", THREADS)}{_word("stop.at", STOP)}{_word("open.at", OPEN)}{_word("active", ACTIVE)}
 {_loaded("acquire", ACQUIRE)}  %call = inttoptr i64 %acquire to ptr
   %words = mul i64 %worker, {LINE}
   %place = add i64 %words, {WORKERS}
-  %asleep = getelementptr i64, ptr %box, i64 %place
+  %asleep = getelementptr i64, ptr %board, i64 %place
   %lock.at = getelementptr i64, ptr %asleep, i64 {LOCK}
   %lock = load ptr, ptr %lock.at
   br label %begin
@@ -280,7 +280,7 @@ begin:
   %mine = and i1 %open_new, %wanted
   br i1 %mine, label %work, label %done
 work:
-  call void @take_part(ptr %box)
+  call void @take_part(ptr %board)
   br label %done
 done:
   %left = atomicrmw sub ptr %active, i64 1 seq_cst

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from graphjit.runtime import mailbox
+from graphjit.runtime import jobboard
 from graphjit.runtime.errors import InvalidArgumentError
-from graphjit.runtime.mailbox import box
+from graphjit.runtime.jobboard import board
 
 if TYPE_CHECKING:
     from graphjit.runtime.kernelcache import Kernel
@@ -65,9 +65,9 @@ def set_number_of_threads(count: int) -> None:
     1
     >>> set_number_of_threads(before)
     """
-    if isinstance(count, bool) or not isinstance(count, int | np.integer) or not 1 <= count <= mailbox.MOST_THREADS:
+    if isinstance(count, bool) or not isinstance(count, int | np.integer) or not 1 <= count <= jobboard.MOST_THREADS:
         raise InvalidArgumentError(
-            f"the number of threads should be a whole number from 1 to {mailbox.MOST_THREADS}, and is {count!r}"
+            f"the number of threads should be a whole number from 1 to {jobboard.MOST_THREADS}, and is {count!r}"
         )
     _want(int(count))
 
@@ -78,17 +78,17 @@ def _want(count: int, unless_set: bool = False) -> None:
         if unless_set and _wanted:
             return
         _wanted = count
-        box[mailbox.WANTED] = count
-        box[mailbox.THREADS] = min(count, 1 + len(_started))
+        board[jobboard.WANTED] = count
+        board[jobboard.THREADS] = min(count, 1 + len(_started))
 
 
 def _number_at_first() -> int:
     text = os.environ.get(_VARIABLE)
     if text is None:
-        return min(_processors(), mailbox.MOST_THREADS)
-    if not text.isdecimal() or not 1 <= int(text) <= mailbox.MOST_THREADS:
+        return min(_processors(), jobboard.MOST_THREADS)
+    if not text.isdecimal() or not 1 <= int(text) <= jobboard.MOST_THREADS:
         raise InvalidArgumentError(
-            f"the environment variable {_VARIABLE} should be a whole number from 1 to {mailbox.MOST_THREADS},"
+            f"the environment variable {_VARIABLE} should be a whole number from 1 to {jobboard.MOST_THREADS},"
             f" and is {text!r}"
         )
     return int(text)
@@ -113,25 +113,25 @@ def _start(wanted: int) -> None:
     global _settled
     code = _worker()
     with _lock:
-        if box[mailbox.STOP]:
+        if board[jobboard.STOP]:
             return
         try:
             while len(_started) < wanted - 1:
                 _start_one(len(_started), code)
         except RuntimeError:  # the system has no more threads, or the interpreter ends: fewer give the same results
             _started.pop()
-        box[mailbox.THREADS] = min(wanted, 1 + len(_started))
+        board[jobboard.THREADS] = min(wanted, 1 + len(_started))
         _settled = wanted
 
 
 def _start_one(number: int, code: Kernel) -> None:
-    if not box[mailbox.ACQUIRE]:
-        box[mailbox.ACQUIRE], box[mailbox.RELEASE], box[mailbox.NAP] = mailbox.lock_functions()
-        box[mailbox.NAP_LOCK] = mailbox.new_held_lock()
-    if not box[mailbox.worker_word(number, mailbox.LOCK)]:
-        box[mailbox.worker_word(number, mailbox.LOCK)] = mailbox.new_held_lock()
+    if not board[jobboard.ACQUIRE]:
+        board[jobboard.ACQUIRE], board[jobboard.RELEASE], board[jobboard.NAP] = jobboard.lock_functions()
+        board[jobboard.NAP_LOCK] = jobboard.new_held_lock()
+    if not board[jobboard.worker_word(number, jobboard.LOCK)]:
+        board[jobboard.worker_word(number, jobboard.LOCK)] = jobboard.new_held_lock()
     run = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_uint64)(code.address)
-    thread = threading.Thread(target=run, args=(mailbox.ADDRESS, number), name=f"graphjit-{number + 1}", daemon=True)
+    thread = threading.Thread(target=run, args=(jobboard.ADDRESS, number), name=f"graphjit-{number + 1}", daemon=True)
     _started.append(thread)  # first: a signal's exception in between must not let two have one number
     thread.start()
 
@@ -148,8 +148,8 @@ def _worker() -> Kernel:
 def _stop() -> None:
     """Before the interpreter goes: no thread may be inside of machine code that is about to be freed."""
     with _lock:
-        box[mailbox.THREADS] = 1
-        box[mailbox.STOP] = 1
+        board[jobboard.THREADS] = 1
+        board[jobboard.STOP] = 1
         deadline = time.monotonic() + _PATIENCE
         for number, thread in enumerate(_started):
             while thread.is_alive() and time.monotonic() < deadline:
@@ -158,10 +158,10 @@ def _stop() -> None:
 
 
 def _wake(number: int) -> None:
-    asleep = mailbox.worker_word(number, mailbox.ASLEEP)
-    if box[asleep]:
-        box[asleep] = 0
-        mailbox.release_lock(int(box[mailbox.worker_word(number, mailbox.LOCK)]))
+    asleep = jobboard.worker_word(number, jobboard.ASLEEP)
+    if board[asleep]:
+        board[asleep] = 0
+        jobboard.release_lock(int(board[jobboard.worker_word(number, jobboard.LOCK)]))
 
 
 def _forget() -> None:
@@ -170,8 +170,8 @@ def _forget() -> None:
     _lock = threading.Lock()
     _started.clear()
     _settled = 0
-    box[:] = 0
-    box[mailbox.WANTED] = _wanted
+    board[:] = 0
+    board[jobboard.WANTED] = _wanted
 
 
 atexit.register(_stop)

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from programs import CHECK, program, scale
 
-from graphjit.runtime import executable, gemm, mailbox, sequencer as walk, threads
+from graphjit.runtime import executable, gemm, board, sequencer as walk, threads
 from graphjit.runtime.blas import blas
 from graphjit.runtime.errors import InvalidArgumentError
 from graphjit.runtime.executable import Executable
@@ -123,7 +123,7 @@ def test_concurrent_and_nested_callers() -> None:
     for caller in callers:
         caller.join()
     assert not wrong
-    assert mailbox.box[mailbox.BUSY] == 0 and mailbox.box[mailbox.ACTIVE] == 0
+    assert jobboard.board[jobboard.BUSY] == 0 and jobboard.board[jobboard.ACTIVE] == 0
 
 
 @pytest.mark.usefixtures("several")
@@ -133,25 +133,25 @@ def test_while_the_threads_are_in_use() -> None:
     x = np.arange(size, dtype=np.float32)
     ready = Executable(program([scale(1, 2, size, cost=COST)], size))
     ready.run([x])
-    number = int(mailbox.box[mailbox.NUMBER])
-    mailbox.box[mailbox.BUSY] = 1
+    number = int(jobboard.board[jobboard.NUMBER])
+    jobboard.board[jobboard.BUSY] = 1
     try:
         np.testing.assert_array_equal(ready.run([x])[0], 2 * x)
     finally:
-        mailbox.box[mailbox.BUSY] = 0
-    assert mailbox.box[mailbox.NUMBER] == number
+        jobboard.board[jobboard.BUSY] = 0
+    assert jobboard.board[jobboard.NUMBER] == number
     ready.run([x])
-    assert mailbox.box[mailbox.NUMBER] == number + 1
+    assert jobboard.board[jobboard.NUMBER] == number + 1
 
 
 @pytest.mark.usefixtures("several")
 def test_idle_threads_sleep() -> None:
     """Nothing is burnt while there is nothing to do."""
     Executable(program([scale(1, 2, 1000, cost=COST)], 1000)).run([np.ones(1000, np.float32)])
-    words = [mailbox.worker_word(worker, mailbox.ASLEEP) for worker in range(len(threads._started))]
+    words = [jobboard.worker_word(worker, jobboard.ASLEEP) for worker in range(len(threads._started))]
     assert len(words) >= 3
     deadline = time.monotonic() + 10
-    while not all(mailbox.box[word] for word in words):
+    while not all(jobboard.board[word] for word in words):
         assert time.monotonic() < deadline
         time.sleep(0.001)
 
@@ -247,7 +247,7 @@ class TestSetting:
             threads.set_number_of_threads(wanted)
             assert threads.number_of_threads() == wanted
             assert (ready.run([x])[0] == 2).all()
-            assert mailbox.box[mailbox.THREADS] == wanted
+            assert jobboard.board[jobboard.THREADS] == wanted
         threads.set_number_of_threads(before)
 
     def test_at_first(self) -> None:
@@ -322,10 +322,10 @@ class TestProducts:
     def test_while_our_threads_work(self, seen: list[int]) -> None:
         """The threads of BLAS never run beside ours."""
         threads.set_number_of_threads(3)
-        mailbox.box[mailbox.BUSY] = 1
+        jobboard.board[jobboard.BUSY] = 1
         try:
             self.run(512)
         finally:
-            mailbox.box[mailbox.BUSY] = 0
+            jobboard.board[jobboard.BUSY] = 0
         self.run(512)
-        assert seen == [1, 3] and mailbox.box[mailbox.BUSY] == 0
+        assert seen == [1, 3] and jobboard.board[jobboard.BUSY] == 0

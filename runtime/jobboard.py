@@ -1,4 +1,4 @@
-"""The mailbox at which threads take jobs: its layout, its memory, and Python's locks as native code sees them.
+"""The board at which threads take jobs: its layout, its memory, and Python's locks as native code sees them.
 
 `sharing` says what the words are for. Needs no LLVM, so that settings can be made before anything is compiled.
 """
@@ -33,16 +33,16 @@ FAILED, CODE = FAILING + 1, FAILING + 2
 STATUS: Final = 7 * LINE
 WORKERS: Final = STATUS + STATUS_WORDS
 ASLEEP, LOCK = 0, 1
-MAILBOX_WORDS: Final = WORKERS + MOST_THREADS * LINE
+BOARD_WORDS: Final = WORKERS + MOST_THREADS * LINE
 
-_words = np.zeros(MAILBOX_WORDS + LINE, np.uint64)
-box = _words[(-address_of(_words) % (8 * LINE)) // 8 :][:MAILBOX_WORDS]
-"""This process's mailbox, which never moves."""
-ADDRESS: Final = address_of(box)
+_words = np.zeros(BOARD_WORDS + LINE, np.uint64)
+board = _words[(-address_of(_words) % (8 * LINE)) // 8 :][:BOARD_WORDS]
+"""This process's board, which never moves."""
+ADDRESS: Final = address_of(board)
 
 
 def worker_word(worker: int, word: int) -> int:
-    """The place of ASLEEP or LOCK of a worker in the mailbox."""
+    """The place of ASLEEP or LOCK of a worker in the board."""
     return WORKERS + worker * LINE + word
 
 
