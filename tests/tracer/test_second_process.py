@@ -7,8 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import graphjit as gj
 import numpy as np
+
+import graphjit as gj
 from graphjit.runtime.kernelcache import kernel_counters
 
 _PROGRAM = """
