@@ -25,9 +25,9 @@ from graphjit.runtime import sequencer as walk
 from graphjit.runtime.buffers import POOLED_FROM, Arena, address_of, allocate_output
 from graphjit.runtime.errors import GraphjitError, KernelError
 from graphjit.runtime.gemm import blas_words, own_product, product_cost, product_pieces
+from graphjit.runtime.jobboard import ADDRESS as BOARD
 from graphjit.runtime.kernel_language import STATUS_WORDS
 from graphjit.runtime.kernelcache import Kernel, load_kernel
-from graphjit.runtime.jobboard import ADDRESS as BOARD
 from graphjit.runtime.program import CopyStep, GemmStep, KernelStep, NumpyStep, Program, Slot, Step
 from graphjit.runtime.threads import number_of_threads, start_threads
 

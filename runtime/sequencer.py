@@ -30,9 +30,9 @@ from typing import Any, Final
 import numpy as np
 
 from graphjit.runtime.buffers import address_of
+from graphjit.runtime.jobboard import WANTED
 from graphjit.runtime.kernel_language import STATUS_WORDS
 from graphjit.runtime.kernelcache import load_ir
-from graphjit.runtime.jobboard import WANTED
 from graphjit.runtime.sharing import share_ir
 
 END: Final = 0

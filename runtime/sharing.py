@@ -18,7 +18,6 @@ from __future__ import annotations
 from typing import Final
 
 from graphjit.runtime import machinecode
-from graphjit.runtime.kernel_language import STATUS_WORDS
 from graphjit.runtime.jobboard import (
     ACQUIRE,
     ACTIVE,
@@ -47,6 +46,7 @@ from graphjit.runtime.jobboard import (
     THREADS,
     WORKERS,
 )
+from graphjit.runtime.kernel_language import STATUS_WORDS
 
 _LOOKS: Final = 400
 """How often a thread that has nothing to do looks for the next job before it sleeps: 10 to 20 us."""

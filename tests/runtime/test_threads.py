@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from programs import CHECK, program, scale
 
-from graphjit.runtime import executable, gemm, board, sequencer as walk, threads
+from graphjit.runtime import executable, gemm, jobboard, sequencer as walk, threads
 from graphjit.runtime.blas import blas
 from graphjit.runtime.errors import InvalidArgumentError
 from graphjit.runtime.executable import Executable
