@@ -155,7 +155,7 @@ def _call_for_numpy(function: Any, name: str, arguments: Any, keywords: dict[str
     if ours is None:
         raise TraceError(
             f"{name} has no graphjit counterpart; outside of compiled functions call it on tensor.numpy(), "
-            "inside of them use gj.numpy_function"
+            "inside of them say the same with graphjit's ops"
         )
     if keywords.get("out") is not None:
         raise InvalidArgumentError(f"{name}(out=...) cannot write into a tensor: tensors do not change")

@@ -53,7 +53,7 @@ class Symbol(Operand):
         made = f" It was made at {describe(self.location)}." if self.location else ""
         error = TraceError(
             f"{what} needs the numbers of a traced value {self!r}, which exist only when the compiled "
-            f"function runs.{made} Use graph operations (gj.where, gj.cond), or run it in eager mode"
+            f"function runs.{made} Use ops instead (gj.where chooses element by element), or run it in eager mode"
         )
         add_location(error, user_location())
         return error
