@@ -92,7 +92,7 @@ class _Emitter:
         self.counter = 0
         self.producers = nest.graph.producers
         self.spills = planned_spills(nest)
-        self.split = not nest.ended and not (nest.row_reductions and not nest.outer) and bool(nest.sizes)
+        self.split = nest.has_independent_rounds
 
     # --- the whole ----------------------------------------------------------------------------
 

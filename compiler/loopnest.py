@@ -64,6 +64,12 @@ class LoopNest:
         """How often a row is walked through, at most."""
         return 1 + max(self.level.values(), default=0)
 
+    @property
+    def has_independent_rounds(self) -> bool:
+        """Whether the rounds of the outermost loop can run in any order: each one writes elements of its own."""
+        whole_rows = not self.row_reductions or 0 not in self.inner
+        return bool(self.sizes) and whole_rows and all(self.writes[value].strides[0] for value in self.ended)
+
     def is_written_per_row(self, value: Value) -> bool:
         """Whether a result is stored once for each row, and not for each element of it."""
         strides = self.writes[value].strides

@@ -6,7 +6,7 @@ A temporary's place in the arena is free again after the last step that reads it
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ import numpy as np
 from graphjit.runtime.errors import GraphjitError
 from graphjit.runtime.program import GemmStep, KernelStep, NumpyStep, Program, Slot, Step
 
+from .blocks import in_blocks
 from .contraction import as_product, runs_in_blas
 from .emit import EmittedKernel, emit_kernel
 from .graph import Equation, Graph, Value
@@ -21,7 +22,7 @@ from .kernel_facts import why_not_in_kernel, why_not_type
 from .kernelcost import kernel_cost
 from .layout import Layout, contiguous
 from .location import add_location
-from .loopnest import Source, build_loopnest
+from .loopnest import LoopNest, Source, build_loopnest
 from .op import Kind, Piece
 from .ops.control import fused_op
 from .ops.copying import copy_op
@@ -117,7 +118,6 @@ class _Planner:
             equation.attributes["axes"],
             sources,
         )
-        kernel = emit_kernel(nest)
         slots = {
             value: self.slot_of(operand)
             for value, operand, source in zip(inside.inputs, equation.operands, sources, strict=True)
@@ -125,16 +125,35 @@ class _Planner:
         }
         for value, output in zip(inside.outputs, equation.outputs, strict=True):
             slots[value] = self.own_slot(output)
+        cost = kernel_cost(equation)
+        blocks = in_blocks(nest, cost)
+        if blocks is None:
+            self.add_nest(nest, slots, equation, cost)
+            return
+        for partial in blocks.partials:
+            type = partial.type
+            slots[partial] = self.new_slot(partial, Slot("temporary", type.dtype.numpy, type.sizes))
+        self.add_nest(blocks.nest, slots, equation, cost)
+        for rest in blocks.rests:
+            part = replace(equation, attributes={**equation.attributes, "graph": rest.graph})
+            self.add_nest(rest, slots, part, sum(map(_size, (*rest.reads, *rest.writes))))
+
+    def add_nest(self, nest: LoopNest, slots: Mapping[Value, int], equation: Equation, cost: int) -> None:
+        """A kernel step for a loop nest, whose buffers lie in `slots`."""
+        kernel = emit_kernel(nest)
         block = tuple(word.number if word.buffer is None else slots[word.buffer] for word in kernel.words)
+        for value in (*nest.reads, *nest.writes):
+            if value in slots:
+                self.last[slots[value]] = len(self.steps)
         self.steps.append(
             KernelStep(
                 kernel.text,
-                inside.name,
+                nest.graph.name,
                 tuple(number % (1 << 64) for number in block),
                 kernel.extent,
-                label=inside.name,
+                label=nest.graph.name,
                 tag=PlannedStep(equation, kernel),
-                cost=kernel_cost(equation),
+                cost=cost,
             )
         )
 
@@ -259,6 +278,10 @@ def emit_piece(equation: Equation, piece: Piece, source: Source) -> tuple[Emitte
         {outside: Layout(offset, strides)},
     )
     return emit_kernel(nest), inside, outside
+
+
+def _size(value: Value) -> int:
+    return value.type.element_count * value.type.dtype.size
 
 
 def _types(equation: Equation) -> tuple[TensorType, ...]:

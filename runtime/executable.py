@@ -28,7 +28,7 @@ from graphjit.runtime.gemm import blas_words, own_product, product_cost, product
 from graphjit.runtime.jobboard import ADDRESS as BOARD
 from graphjit.runtime.kernel_language import STATUS_WORDS
 from graphjit.runtime.kernelcache import Kernel, load_kernel
-from graphjit.runtime.program import CopyStep, GemmStep, KernelStep, NumpyStep, Program, Slot, Step
+from graphjit.runtime.program import SHARED_COST, CopyStep, GemmStep, KernelStep, NumpyStep, Program, Slot, Step
 from graphjit.runtime.threads import number_of_threads, start_threads
 
 Array: TypeAlias = npt.NDArray[Any]
@@ -44,8 +44,6 @@ HOLDING_COST: Final = 2**16
 """A program of less than this many bytes keeps the interpreter's lock: handing over would take longer."""
 
 
-SHARED_COST: Final = 2**23
-"""A piece of less than this many bytes runs on one thread: it takes less than about 100 us."""
 _PART_COST: Final = 2**20
 """What a thread takes at a time: small enough for the threads to end together, large beside what taking costs."""
 _MOST_PARTS: Final = 256

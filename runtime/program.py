@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 SlotKind: TypeAlias = Literal["input", "output", "temporary", "constant"]
 NumpyFunction: TypeAlias = Callable[..., Sequence[npt.NDArray[Any]]]
+
+SHARED_COST: Final = 2**23
+"""A kernel that costs fewer bytes runs on one thread: it takes less than about 100 us."""
 
 
 @dataclass(frozen=True)
