@@ -1,0 +1,1 @@
+"""Benchmarks: graphjit, its peers on a CPU, and a C limit, side by side in one run."""

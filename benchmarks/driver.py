@@ -1,0 +1,151 @@
+"""Runs every case in interleaved rounds and gathers what came out.
+
+A run is one JSON document: `machine`, `peers` (versions, or why one is absent) and `cells`, one for each
+workload, size, dtype and mode. A cell has the median and the minimum of its times and the median of each round,
+or the reason why there are none; cells of one row are measured in the same rounds, so their ratios hold.
+"""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from benchmarks.case import PEERS
+from benchmarks.machine import describe_machine, load_average
+from benchmarks.processes import PeerError, PeerProcess, start
+from benchmarks.workload import Workload
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be measured."""
+
+    workloads: list[Workload]
+    modes: list[str]
+    processors: list[int]
+    sizes: list[str] = field(default_factory=lambda: ["s", "m", "l"])
+    dtypes: list[str] = field(default_factory=lambda: ["float32", "float64"])
+    rounds: int = 10
+    turn_seconds: float = 0.02
+    pythons: dict[str, str] = field(default_factory=dict)
+
+    def frameworks(self) -> list[str]:
+        """Those that have a wanted mode."""
+        return [name for name, modes in PEERS.items() if set(modes) & set(self.modes)]
+
+    def rows(self) -> Iterable[tuple[Workload, str, str]]:
+        """Workload, dtype, size: a row of the table each."""
+        for workload in self.workloads:
+            for dtype in self.dtypes:
+                for size in workload.sizes:
+                    if size in self.sizes:
+                        yield workload, dtype, size
+
+
+Say = Callable[[str], None]
+
+
+def run(plan: Plan, errors: IO[str], say: Say) -> dict[str, Any]:
+    """Measure everything in the plan; a framework that fails is named, and the others go on."""
+    processes = start(plan.frameworks(), plan.pythons, plan.processors, errors)
+    document: dict[str, Any] = {"machine": describe_machine(plan.processors), "peers": {}, "cells": []}
+    try:
+        alive = _introduce(processes, document, say)
+        for workload, dtype, size in plan.rows():
+            cells = _measure_row(plan, alive, workload, dtype, size)
+            document["cells"] += cells
+            say(_line(workload, dtype, size, cells))
+    finally:
+        for process in processes:
+            process.close()
+    document["machine"]["load_after"] = load_average()
+    return document
+
+
+def _introduce(processes: list[PeerProcess], document: dict[str, Any], say: Say) -> list[PeerProcess]:
+    alive = []
+    for process in processes:
+        try:
+            document["peers"][process.name] = process.about()
+            alive.append(process)
+        except PeerError as reason:
+            document["peers"][process.name] = {"absent": str(reason)}
+            say(f"{process.name} is skipped: {reason}")
+    return alive
+
+
+def _measure_row(
+    plan: Plan, processes: list[PeerProcess], workload: Workload, dtype: str, size: str
+) -> list[dict[str, Any]]:
+    with tempfile.TemporaryDirectory(prefix="graphjit-benchmarks-") as folder:
+        _write_arrays(workload, dtype, size, Path(folder))
+        row = {"workload": workload.name, "size": size, "dtype": dtype}
+        cells = []
+        for process in list(processes):
+            for mode in (mode for mode in PEERS[process.name] if mode in plan.modes):
+                cells.append((process, row | {"mode": mode} | _prepared(process, row, mode, folder)))
+    _take_rounds(plan, [(process, cell) for process, cell in cells if "error" in cell and cell["error"] <= 1])
+    for process in processes:
+        _asked(process, do="drop")
+    return [_summary(cell) for _, cell in cells]
+
+
+def _write_arrays(workload: Workload, dtype: str, size: str, folder: Path) -> None:
+    arrays = workload.arrays(size, dtype)
+    for number, (name, array) in enumerate(arrays.items()):
+        np.save(folder / f"in-{number:02}-{name}.npy", array)
+    for number, array in enumerate(workload.expected(arrays)):
+        np.save(folder / f"out-{number:02}.npy", array)
+
+
+def _asked(process: PeerProcess, **request: Any) -> dict[str, Any]:
+    try:
+        return process.ask(**request)
+    except PeerError as reason:
+        return {"failed": str(reason)}
+
+
+def _prepared(process: PeerProcess, row: dict[str, Any], mode: str, folder: str) -> dict[str, Any]:
+    answer = _asked(process, do="prepare", case=mode, mode=mode, folder=folder, **row)
+    process.wait_until_quiet()
+    return answer
+
+
+def _take_rounds(plan: Plan, cells: list[tuple[PeerProcess, dict[str, Any]]]) -> None:
+    for number in range(plan.rounds):
+        # every second round goes backwards, so that nobody always follows the same neighbour
+        for process, cell in cells[:: -1 if number % 2 else 1]:
+            answer = _asked(process, do="turn", case=cell["mode"], seconds=plan.turn_seconds)
+            process.wait_until_quiet()
+            if "failed" in answer:
+                cell["failed"] = answer["failed"]
+            else:
+                cell.setdefault("turns", []).append(answer["times"])
+
+
+def _summary(cell: dict[str, Any]) -> dict[str, Any]:
+    turns = cell.pop("turns", [])
+    cell.pop("trace", None)
+    if turns and "failed" not in cell:
+        cell["rounds"] = [statistics.median(times) for times in turns]
+        cell["median"] = statistics.median(cell["rounds"])
+        cell["minimum"] = min(map(min, turns))
+    return cell
+
+
+def _line(workload: Workload, dtype: str, size: str, cells: list[dict[str, Any]]) -> str:
+    parts = []
+    for cell in cells:
+        if "median" in cell:
+            parts.append(f"{cell['mode']} {cell['median'] * 1e6:,.1f}")
+        elif "failed" in cell:
+            parts.append(f"{cell['mode']} FAILED ({cell['failed'].splitlines()[-1][:80]})")
+        elif "error" in cell:
+            parts.append(f"{cell['mode']} WRONG (error {cell['error']:.3g} tolerances)")
+    return f"{workload.name}-{size} {dtype}, us: " + ", ".join(parts)

@@ -1,0 +1,69 @@
+"""What a workload is: sizes, inputs, NumPy's answer, and how near to it a peer has to come."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float64]
+Arrays = dict[str, Array]
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """A result `y` passes where `|y - reference| <= absolute + relative * |reference|`."""
+
+    relative: float
+    absolute: float
+
+
+@dataclass(frozen=True)
+class Workload:
+    """One thing that is timed, for every peer alike.
+
+    `inputs(random, *shape)` makes float64 arrays; they are rounded to the dtype in question before anybody, the
+    reference included, sees them. `reference(**inputs)` is NumPy's answer in float64: a list of arrays.
+    A workload with `steps` changes its own state: the reference is that after so many calls from the first state.
+    """
+
+    name: str
+    title: str
+    sizes: Mapping[str, tuple[int, ...]]
+    inputs: Callable[..., Arrays]
+    reference: Callable[..., list[Array]]
+    tolerances: Mapping[str, Tolerance]
+    steps: int = 1
+
+    def arrays(self, size: str, dtype: str) -> dict[str, npt.NDArray[np.generic]]:
+        """The inputs of a size: floating-point arrays in `dtype`, whole numbers as they are."""
+        made = self.inputs(np.random.default_rng(0), *self.sizes[size])
+        return {name: _rounded(np.asarray(array), dtype) for name, array in made.items()}
+
+    def expected(self, arrays: Mapping[str, npt.NDArray[np.generic]]) -> list[Array]:
+        """NumPy's answer in float64 for these inputs."""
+        results = self.reference(**{name: _widened(array) for name, array in arrays.items()})
+        return [np.asarray(result, np.float64) for result in results]
+
+
+def _rounded(array: npt.NDArray[np.generic], dtype: str) -> npt.NDArray[np.generic]:
+    return np.ascontiguousarray(array, dtype if array.dtype.kind == "f" else None)
+
+
+def _widened(array: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+    return array.astype(np.float64) if array.dtype.kind == "f" else array
+
+
+def error_of(results: list[npt.NDArray[np.generic]], expected: list[Array], tolerance: Tolerance) -> float:
+    """The largest deviation in units of the tolerance: above 1, or not a number, is wrong."""
+    if [result.shape for result in results] != [wanted.shape for wanted in expected]:
+        return float("inf")
+    worst = 0.0
+    for result, wanted in zip(results, expected, strict=True):
+        allowed = tolerance.absolute + tolerance.relative * np.abs(wanted)
+        with np.errstate(all="ignore"):
+            deviation = np.abs(result.astype(np.float64) - wanted) / allowed
+        worst = max(worst, float(np.max(deviation, initial=0.0)), key=lambda error: (error != error, error))
+    return worst
