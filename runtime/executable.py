@@ -44,7 +44,7 @@ HOLDING_COST: Final = 2**16
 """A program of less than this many bytes keeps the interpreter's lock: handing over would take longer."""
 
 
-_PART_COST: Final = 2**20
+_PART_COST: Final = 2**17
 """What a thread takes at a time: small enough for the threads to end together, large beside what taking costs."""
 _MOST_PARTS: Final = 256
 _WHOLE_ROUNDS: Final = 64

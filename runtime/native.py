@@ -26,6 +26,7 @@ from numba.extending import intrinsic, lower_builtin, models, register_model
 
 from graphjit.runtime import kernel_language as language, machinecode, vmath
 from graphjit.runtime.errors import KernelError
+from graphjit.runtime.interleaving import has_long_rounds, with_rounds_side_by_side
 
 _PREFIX = "graphjit."
 _MOST_SCOPES = 62
@@ -370,7 +371,8 @@ def _kernel_ir(text: str, symbol: str) -> Any:
     result = compiler.compile_extra(
         typing_context, target_context, function, arguments, types.int64, _flags(), {}, library=library
     )
-    module = machinecode.parse(library.get_llvm_str() + _entry(symbol, result.fndesc.llvm_func_name))
+    code = library.get_llvm_str() + _entry(symbol, result.fndesc.llvm_func_name)
+    module = machinecode.parse(with_rounds_side_by_side(code) if has_long_rounds(text) else code)
     used = [f.name for f in module.functions if f.is_declaration and f.name.startswith(_PREFIX)]
     definitions = "".join(_definition(name) for name in used).replace("define internal", "define")
     if used:

@@ -16,8 +16,8 @@ import numpy.typing as npt
 SlotKind: TypeAlias = Literal["input", "output", "temporary", "constant"]
 NumpyFunction: TypeAlias = Callable[..., Sequence[npt.NDArray[Any]]]
 
-SHARED_COST: Final = 2**23
-"""A kernel that costs fewer bytes runs on one thread: it takes less than about 100 us."""
+SHARED_COST: Final = 2**20
+"""A kernel that costs fewer bytes runs on one thread: it takes less than about 15 us."""
 
 
 @dataclass(frozen=True)

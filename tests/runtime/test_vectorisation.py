@@ -90,6 +90,14 @@ def test_no_overlap_checks() -> None:
     assert "diff.check" not in llvm and "memcheck" not in llvm and "vector.body" in llvm
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_long_rounds_run_side_by_side(dtype: str) -> None:
+    """A loop with a long chain of instructions has four vectors in work at a time."""
+    text = kernel(f"x:{dtype} o:{dtype}", ELEMENTWISE.format("tanh(x[i])"))
+    divisions = len(re.findall(rf"vdivp[sd]\b[^\n]*%{WIDE}", load_kernel(text).assembly()))
+    assert divisions >= 4, divisions
+
+
 def test_one_scope_is_checked() -> None:
     """Pointers of one scope may overlap, and LLVM asks before it uses vectors."""
     text = CASES["sum of two"][0].replace("block[2], 2", "block[2], 0")
