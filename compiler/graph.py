@@ -106,6 +106,16 @@ class Equation:
         return tuple(value.type for value in self.operands)
 
     @property
+    def graphs(self) -> tuple[Graph, ...]:
+        """The graphs that it holds."""
+        return tuple(value for value in self.attributes.values() if isinstance(value, Graph))
+
+    @property
+    def has_effect(self) -> bool:
+        """Whether running it can be noticed, beside its results: it, or an equation inside of it."""
+        return self.op.effect or any(one.has_effect for graph in self.graphs for one in graph.equations)
+
+    @property
     def must_run(self) -> bool:
         """Whether it counts even where nobody reads its outputs: an effect, or a check that can fail."""
         return self.op.effect or self.op.can_fail(self.operand_types, self.attributes)

@@ -304,7 +304,11 @@ def as_operands(*values: Any) -> tuple[Operand, ...]:
             break
     if dtype is None and len(values) > 1:
         dtype = _common_dtype(values)
-    return tuple(as_operand(value, dtype) for value in values)
+    try:
+        return tuple(as_operand(value, dtype) for value in values)
+    except DtypeError:
+        current_interpreter().dtypes_refused(values)
+        raise
 
 
 def _common_dtype(values: Sequence[Any]) -> DType | None:

@@ -14,6 +14,7 @@ import numpy as np
 
 from graphjit.runtime.errors import GraphjitError, InvalidArgumentError
 
+from .control import retyped
 from .dispatch import interpreting
 from .graph import Graph
 from .op import Kind, Op
@@ -73,9 +74,11 @@ class _Specializer(GraphWriter):
     """Writes ops with what is known now: definitions that waited, and integers that can be computed."""
 
     def apply(self, op: Op, operands: tuple[Operand, ...], attributes: Mapping[str, Any]) -> tuple[Operand, ...]:
+        if op.kind is Kind.CONTROL:
+            return super().apply(op, operands, self._inside(op, operands, attributes))
         begin = len(self.equations)
         outputs = super().apply(op, operands, attributes)
-        if op.name == "constant" or op.effect or op.kind is Kind.CONTROL:
+        if op.name == "constant" or op.effect:
             return outputs
         computed = self._computed(op, operands, attributes, outputs)
         if computed is not None:
@@ -84,6 +87,25 @@ class _Specializer(GraphWriter):
         if op.kind is Kind.COMPOSED:
             return self._defined(op, operands, attributes, outputs)
         return outputs
+
+    def _inside(self, op: Op, operands: tuple[Operand, ...], attributes: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The attributes with graphs for these operands; as they were where such a graph would only fail."""
+
+        def write(graph: Graph, types: Sequence[TensorType], as_they_are: int) -> Graph:
+            writer = _Specializer(graph.name, locate=False)
+            inputs = [writer.input(given, value.name) for value, given in zip(graph.inputs, types, strict=True)]
+            known: list[Operand] = list(inputs)
+            for place in range(1, as_they_are + 1):
+                array = self.static_value(operands[-place])
+                if array is not None and _may_be_sizes(known[-place].type):
+                    known[-place] = writer.constant(array)
+            with interpreting(writer):
+                return writer.finish(replay(graph, known, writer))
+
+        try:
+            return retyped(op, [operand.type for operand in operands], attributes, write)
+        except GraphjitError:
+            return attributes
 
     def _computed(
         self, op: Op, operands: tuple[Operand, ...], attributes: Mapping[str, Any], outputs: Sequence[Operand]

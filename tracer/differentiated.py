@@ -259,7 +259,7 @@ class Differentiable:
             if found is None:
                 one = self._derivative(by)
                 inputs = (*one.inputs, *one.cotangents)
-                pure = tuple(equation for equation in one.equations if not equation.op.effect)
+                pure = tuple(equation for equation in one.equations if not equation.has_effect)
                 graph = Graph(one.name, inputs, pure, one.reached)
                 types = [value.type for value in inputs]
                 found = Differentiable(self._plain.like(graph), types, len(one.reached), one.origins)

@@ -26,6 +26,7 @@ from graphjit.runtime.errors import FailedPreconditionError, SignatureError
 
 from .binding import Methods
 from .cache import CacheInfo, Entry, TraceCache
+from .callnames import CallingWriter
 from .concrete import Concrete
 from .exploring import exploring
 from .generalizing import Generalizer
@@ -54,7 +55,7 @@ from .specs import InputSignature
 from .state import State
 from .structure import flatten, unflatten
 from .tensor import Tensor
-from .tracing import Trace, TracedFunction, trace
+from .tracing import TracedFunction, trace
 from .widening import widened
 
 _KEPT_RECORDS = 1000
@@ -167,7 +168,7 @@ class Function:
         bound = self._parameters.bind(args, kwargs)
         leaves, structure = flatten(bound)
         trace = current_scope().interpreter
-        scope = trace.inside(self.name) if isinstance(trace, Trace) else nullcontext()
+        scope = trace.inside(self.name) if isinstance(trace, CallingWriter) else nullcontext()
         with running_in_trace(self, self.name, structure, leaves), scope:
             return self._run_python(*bound)
 

@@ -55,6 +55,10 @@ class StateInterpreter(Interpreter):
     def assign_variable(self, variable: State, value: Operand) -> None:
         """From now on reads give `value`; its dtype and shape were checked."""
 
+    def type_of_variable(self, variable: State) -> TensorType:
+        """The type of what the variable would hold now."""
+        return variable.type
+
     def initial_array(self, value: Operand) -> np.ndarray[Any, Any]:
         """The elements of an operand with which a variable that is created now starts.
 

@@ -8,8 +8,7 @@ carried by whoever runs it.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Hashable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import partial
@@ -20,17 +19,18 @@ import numpy as np
 
 from graphjit.compiler.backends.reference import run_reference
 from graphjit.compiler.dispatch import interpreting
-from graphjit.compiler.graph import Equation, Graph, Literal, Location, Value
+from graphjit.compiler.graph import Equation, Graph, Literal, Value
 from graphjit.compiler.location import describe, user_location
 from graphjit.compiler.op import find_op
 from graphjit.compiler.operand import PUBLIC, Operand, as_array
 from graphjit.compiler.ops.reading import read_variable_op
 from graphjit.compiler.tensortype import DType, TensorType, as_dtype, float32, float64, int32
-from graphjit.compiler.writer import GraphWriter, Symbol
+from graphjit.compiler.writer import Symbol
 from graphjit.runtime.errors import InvalidArgumentError, TraceError
 
 from .adapting import adapting
 from .adoption import Adoption, same_elements
+from .callnames import CallingWriter
 from .results import Results, take_results_apart
 from .signature import Call, NumberSlot, Slot, TensorSlot
 from .state import State, StateInterpreter
@@ -132,7 +132,7 @@ class _Traced:
         self.latest = symbol.value
 
 
-class Trace(GraphWriter, StateInterpreter):
+class Trace(CallingWriter, StateInterpreter):
     """Writes the graph of one Python function.
 
     Args:
@@ -150,24 +150,10 @@ class Trace(GraphWriter, StateInterpreter):
         self._captured: dict[int, Symbol] = {}
         self._adopted: list[Adoption] = []
         self._variables: dict[int, _Traced] = {}
-        self._scopes: list[str] = []
         self._numbers: dict[tuple[int, DType], Symbol] = {}
         self._alias: dict[int, int] = {
             id(leaf): position for position, leaf in reversed(list(enumerate(call.leaves))) if isinstance(leaf, State)
         }
-
-    @contextmanager
-    def inside(self, name: str) -> Iterator[None]:
-        """What is written meanwhile belongs to a function that was called: its name stands before the values'."""
-        self._scopes.append(name)
-        try:
-            yield
-        finally:
-            self._scopes.pop()
-
-    def _place(self) -> tuple[Location | None, str]:
-        location, name = super()._place()
-        return location, ".".join((*self._scopes, name)) if name else name
 
     # --- inputs ---
 
@@ -242,6 +228,10 @@ class Trace(GraphWriter, StateInterpreter):
         operands = (traced.latest, traced.input)
         return self.append(read_variable_op, operands, {}, (type,), location, name)[0]
 
+    def type_of_variable(self, variable: State) -> TensorType:
+        found = self._variables.get(id(variable))
+        return variable.type if found is None else found.latest.type
+
     def assign_variable(self, variable: State, value: Operand) -> None:
         self._traced(variable).latest = self.lift(value).value
 
@@ -256,7 +246,7 @@ class Trace(GraphWriter, StateInterpreter):
 
     def initial_array(self, value: Operand) -> Array:
         target = self.lift(value).value
-        equations = _leading_to(target, self.equations)
+        equations = leading_to(target, self.equations)
         read = {target}.union(*(equation.operands for equation in equations))
         inputs = tuple(one for one in self.inputs if one in read)
         graph = Graph(self.name, inputs, equations, (target,))
@@ -362,7 +352,7 @@ def rank_of(source: Source) -> Rank:
     return Rank.CONVERTED
 
 
-def _leading_to(target: Value, equations: Sequence[Equation]) -> tuple[Equation, ...]:
+def leading_to(target: Value, equations: Sequence[Equation]) -> tuple[Equation, ...]:
     """The equations that a value is computed by."""
     needed, kept = {target}, []
     for equation in reversed(equations):

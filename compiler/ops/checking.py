@@ -45,6 +45,8 @@ def _complaint(
     condition: Array, data: Sequence[Array], message: str, claim: str, names: Sequence[str], summarize: int
 ) -> str:
     """What was claimed, at how many places it does not hold, and the values at the first of them."""
+    if not claim:
+        return message
     lines = [f"{message}: {claim} does not hold" if message else f"{claim} does not hold"]
     if condition.ndim:
         places = [tuple(int(one) for one in place) for place in np.argwhere(~condition)]
@@ -271,6 +273,15 @@ def Assert(condition: Any, data: Any, summarize: int | None = None, name: str | 
     if known is None or not np.all(known[0]):
         whole = truth if truth.type.rank == 0 else reduce_all(truth)
         _require(whole, operands, None, "the condition", names, summarize)
+
+
+def require_true(condition: Any, message: str) -> None:
+    """Raise an error with just this message unless a boolean scalar holds.
+
+    Raises:
+      InvalidArgumentError: if it does not hold; in a compiled function, when it runs.
+    """
+    _require(as_operand(condition), [], message, "", (), None)
 
 
 # --- finite numbers -------------------------------------------------------------------------------

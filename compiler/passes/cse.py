@@ -26,7 +26,7 @@ def cse(graph: Graph) -> Graph:
     order = {value: number for number, value in enumerate(graph.values())}
 
     def merge(equation: Equation) -> Sequence[Equation] | Mapping[Value, Value] | None:
-        if equation.op.effect:
+        if equation.has_effect:
             return None
         earlier = first.setdefault(_key(equation, order), equation)
         if earlier is equation:

@@ -86,7 +86,7 @@ class _Fuser:
             for output in equation.outputs:
                 self.position[output] = position
             unit = self._place(position, equation)
-            if equation.op.effect:
+            if equation.has_effect:
                 if last_effect is not None:
                     follows[unit] = last_effect
                 last_effect = unit

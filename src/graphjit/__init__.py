@@ -127,6 +127,7 @@ from graphjit.compiler.tensortype import (
     uint64,
 )
 from graphjit.nn.module import Module
+from graphjit.tracer.branching import case, cond, switch_case
 from graphjit.tracer.compiling import compile, function
 from graphjit.tracer.custom_gradient import custom_gradient, grad_pass_through, recompute_grad
 from graphjit.tracer.device import device
@@ -134,6 +135,7 @@ from graphjit.tracer.eager import EagerInterpreter as _EagerInterpreter
 from graphjit.tracer.exploring import UnrepeatedWarning
 from graphjit.tracer.forward import ForwardAccumulator
 from graphjit.tracer.function import Function
+from graphjit.tracer.looping import while_loop
 from graphjit.tracer.modes import eager_mode, functions_run_eagerly, run_functions_eagerly
 from graphjit.tracer.namescope import name_scope
 from graphjit.tracer.pinned import ConcreteFunction
@@ -191,6 +193,7 @@ __all__ = [
     "bitwise",
     "bitwise_not",
     "bool",
+    "case",
     "clip_by_global_norm",
     "clip_by_norm",
     "compare",
@@ -198,6 +201,7 @@ __all__ = [
     "complex64",
     "complex128",
     "concatenate",
+    "cond",
     "config",
     "constant",
     "convert_to_tensor",
@@ -249,6 +253,7 @@ __all__ = [
     "slice",
     "std",
     "sum",
+    "switch_case",
     "take",
     "true_divide",
     "uint8",
@@ -256,6 +261,7 @@ __all__ = [
     "uint32",
     "uint64",
     "var",
+    "while_loop",
 ]
 __all__ += _arithmetic.__all__
 __all__ += _arrayfunctions.__all__
