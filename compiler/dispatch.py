@@ -36,8 +36,9 @@ class Interpreter(ABC):
         """An operand for an array of the user's; `converted` is a copy of it with the wanted dtype."""
         return self.constant(converted)
 
-    def dtypes_refused(self, values: tuple[Any, ...]) -> None:
-        """Called where values do not become operands of one dtype; it may raise an error of its own."""
+    def dtypes_refused(self, values: tuple[Any, ...], error: Exception) -> Exception:
+        """The error to raise where values do not become operands of one dtype."""
+        return error
 
     def resolved(self, operands: tuple[Any, ...]) -> tuple[Any, ...]:
         """The operands as recorders know them, where a closure brought those of another graph."""

@@ -306,9 +306,8 @@ def as_operands(*values: Any) -> tuple[Operand, ...]:
         dtype = _common_dtype(values)
     try:
         return tuple(as_operand(value, dtype) for value in values)
-    except DtypeError:
-        current_interpreter().dtypes_refused(values)
-        raise
+    except DtypeError as error:
+        raise current_interpreter().dtypes_refused(values, error) from None
 
 
 def _common_dtype(values: Sequence[Any]) -> DType | None:

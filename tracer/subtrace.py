@@ -69,12 +69,13 @@ class Subtrace(SubgraphWriter, CallingWriter):
             self._reconsider([self.lift(operand).value for operand in operands])
             raise
 
-    def dtypes_refused(self, values: tuple[Any, ...]) -> None:
+    def dtypes_refused(self, values: tuple[Any, ...], error: Exception) -> Exception:
         numbers = [value for value in values if type(value) in (float, complex)]
         for value in values:
             behind = self._open_inputs_behind(value.value) if isinstance(value, Symbol) else []
             if behind and numbers and behind[0].type.dtype.is_integer:
-                raise OtherDtypeError(behind[0], as_dtype(as_array(numbers[0]).dtype))
+                return OtherDtypeError(behind[0], as_dtype(as_array(numbers[0]).dtype))
+        return error
 
     def _reconsider(self, values: Sequence[Value]) -> None:
         """Raise OtherDtypeError where operands of an op differ in dtype because of a Python number."""
