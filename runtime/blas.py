@@ -9,16 +9,9 @@ from __future__ import annotations
 import ctypes
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any
 
 from graphjit.runtime.errors import UnimplementedError
-
-ONE_THREAD_BELOW: Final = 2**23
-"""Products of fewer multiplications (m * n * k) run on one thread.
-
-Alone on the computer a second thread takes a third off 2**21 and half off 2**25
-of them; beside another busy thread it makes 2**21 a hundred times slower.
-"""
 
 
 @dataclass(frozen=True)
@@ -80,8 +73,3 @@ def _scipy_blas() -> Blas | None:
     capsules = [cython_blas.__pyx_capi__[name] for name in ("sgemm", "dgemm")]
     sgemm, dgemm = (pointer_of(capsule, name_of(capsule)) for capsule in capsules)
     return Blas("scipy", sgemm, dgemm, 0, 0)
-
-
-def wants_one_thread(m: int, n: int, k: int) -> bool:
-    """Whether a product of these sizes is faster on one thread."""
-    return m * n * k < ONE_THREAD_BELOW

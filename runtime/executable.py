@@ -24,7 +24,7 @@ import numpy.typing as npt
 from graphjit.runtime import sequencer as walk
 from graphjit.runtime.buffers import POOLED_FROM, Arena, address_of, allocate_output
 from graphjit.runtime.errors import GraphjitError, KernelError
-from graphjit.runtime.gemm import blas_words, own_product, product_cost, product_pieces
+from graphjit.runtime.gemm import SHARED_PRODUCT, blas_words, own_product, product_cost, product_pieces
 from graphjit.runtime.jobboard import ADDRESS as BOARD
 from graphjit.runtime.kernel_language import STATUS_WORDS
 from graphjit.runtime.kernelcache import Kernel, load_kernel
@@ -46,6 +46,8 @@ HOLDING_COST: Final = 2**16
 
 _PART_COST: Final = 2**17
 """What a thread takes at a time: small enough for the threads to end together, large beside what taking costs."""
+_PRODUCT_PART_COST: Final = 2**17
+"""The same for products by our own kernels, whose parts share what is in the caches."""
 _MOST_PARTS: Final = 256
 _WHOLE_ROUNDS: Final = 64
 """Parts of many rounds are multiples of this, so that two threads do not write into one line of the cache."""
@@ -153,7 +155,11 @@ class _Plan:
                 ((walk.GEMM, self._block(blas_words(piece))), product_cost(piece)) for piece in product_pieces(step)
             ]
         self._product_kernels.append(own.kernel)
-        return self._kernel_rows(own.kernel, own.words, own.extent, product_cost(step))
+        cost = product_cost(step)
+        if cost < SHARED_PRODUCT or own.extent < 2:
+            return self._kernel_rows(own.kernel, own.words, own.extent, cost)
+        part = -(-own.extent // min(own.extent, cost // _PRODUCT_PART_COST, _MOST_PARTS))
+        return [((walk.SHARED, own.kernel.address, self._block(own.words), 0, own.extent, part), cost)]
 
     def _kernel_rows(
         self, kernel: Kernel, words: Sequence[int], extent: int, cost: int
@@ -228,7 +234,7 @@ class Executable:
         self._results = [_maker(slots[n]) for n in self._plan.program.outputs if not slots[n].dynamic]
         self._binds = self._sequencer.binds
         self._input_count = len(program.inputs)
-        self._shares = any(row[0] == walk.SHARED for row in self._plan.rows)
+        self._shares = any(row[0] in (walk.SHARED, walk.GEMM) for row in self._plan.rows)
         number_of_threads()  # so that matrix products know the setting
 
     @property

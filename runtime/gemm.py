@@ -8,14 +8,21 @@ from typing import Final
 import numpy as np
 
 from graphjit.runtime import products, sequencer as walk
-from graphjit.runtime.blas import blas, wants_one_thread
+from graphjit.runtime.blas import blas
 from graphjit.runtime.kernelcache import Kernel
 from graphjit.runtime.program import GemmStep
+from graphjit.runtime.threads import processors
 
 _FLOPS_PER_BYTE: Final = 2
 """What a matrix product does in the time in which a kernel reads a byte."""
 _LONGEST: Final = 2**32
 """What a call of BLAS, which nothing interrupts, may cost: about 0.1 s on one thread."""
+SHARED_PRODUCT: Final = 2**19
+"""A product that costs less runs on one thread: it takes less than about 15 us."""
+_STRIP_COST: Final = 2**21
+"""What a strip costs at least: each packs what it multiplies by anew."""
+_STRIP_SIDE: Final = 64
+"""Strips are multiples of this, so that their inner blocks are those of the whole product."""
 
 # Measured against OpenBLAS 0.3.31 on one thread (AVX-512): our kernels take 0.45 of its time up to TINY
 # multiplications, 0.6 to 0.95 of it up to MOST; outside of the other bounds they lose, up to sixfold.
@@ -59,6 +66,19 @@ def product_pieces(step: GemmStep) -> list[GemmStep]:
     own = replace(step, lda=lda, ldb=ldb, ldc=ldc)
     moved = replace(own, offset_a=step.offset_a + a, offset_b=step.offset_b + b, offset_c=step.offset_c + c)
     return [*product_pieces(_resized(own, side, half)), *product_pieces(_resized(moved, side, size - half))]
+
+
+def strip_size(step: GemmStep) -> int:
+    """How much of its larger side each thread multiplies at a time; the whole side of a small product.
+
+    It follows from the sizes and from how many processors the computer has, not from the
+    number of threads: a result has the same bits for any number of them.
+    """
+    side = max(step.m, step.n)
+    wanted = min(processors(), product_cost(step) // _STRIP_COST) if blas().set_threads else 1
+    if step.batch >= processors() or wanted < 2:
+        return side
+    return min(side, -(-side // (wanted * _STRIP_SIDE)) * _STRIP_SIDE)
 
 
 def _resized(step: GemmStep, side: str, size: int) -> GemmStep:
@@ -136,6 +156,9 @@ def blas_words(step: GemmStep) -> list[int]:
     size = int(step.dtype.itemsize)
     lda, ldb, ldc = _row_distances(step)
     alpha, beta = _bits(step)
+    strip = strip_size(step)
+    strips = -(-max(step.m, step.n) // strip)
+    columns = step.n >= step.m
     words = {
         "function": library.sgemm if step.dtype == np.float32 else library.dgemm,
         "transpose_a": ord("T" if step.transpose_b else "N"),
@@ -160,6 +183,12 @@ def blas_words(step: GemmStep) -> list[int]:
         "beta": beta,
         "get_threads": library.get_threads,
         "set_threads": library.set_threads,
-        "one_thread": int(wants_one_thread(step.m, step.n, step.k)),
+        "shared": int(strips * step.batch > 1 and product_cost(step) >= SHARED_PRODUCT and library.set_threads > 0),
+        "strips": strips,
+        "strip": strip,
+        "splits_m": int(columns),
+        "move_a": (strip * size * (ldb if step.transpose_b else 1)) if columns else 0,
+        "move_b": 0 if columns else strip * size * (1 if step.transpose_a else lda),
+        "move_c": strip * size * (1 if columns else ldc),
     }
     return [words[name] for name in walk.GEMM_WORDS]

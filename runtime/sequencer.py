@@ -30,7 +30,6 @@ from typing import Any, Final
 import numpy as np
 
 from graphjit.runtime.buffers import address_of
-from graphjit.runtime.jobboard import WANTED
 from graphjit.runtime.kernel_language import STATUS_WORDS
 from graphjit.runtime.kernelcache import load_ir
 from graphjit.runtime.sharing import share_ir
@@ -49,10 +48,12 @@ GEMM_WORDS: Final = (
     *("function", "transpose_a", "transpose_b", "m", "n", "k", "lda", "ldb", "ldc"),
     *("a", "b", "c", "offset_a", "offset_b", "offset_c"),
     *("batch", "stride_a", "stride_b", "stride_c", "alpha", "beta"),
-    *("get_threads", "set_threads", "one_thread"),
+    *("get_threads", "set_threads", "shared"),
+    *("strips", "strip", "splits_m", "move_a", "move_b", "move_c"),
 )
 """The words of a product's block, in BLAS's column-major terms: slots a, b, c, offsets and strides in bytes,
-alpha and beta as bits, transposes as characters; the thread control or 0, and whether one thread is enough."""
+alpha and beta as bits, transposes as characters; the thread control or 0, and whether threads share the strips.
+A product is cut into `strips` of `strip` columns (of rows, where it `splits_m`), `move_...` bytes apart."""
 
 # PyTupleObject's items and PyArrayObject's fields: the same since NumPy 1.7, and checked before use.
 _ITEMS: Final = tuple.__basicsize__
@@ -78,77 +79,105 @@ def _slot_address(slot: str) -> str:
     )
 
 
-def _gemm_ir() -> str:
-    """The function that runs one product, batched, on one thread where its block says so."""
+def _block_words(names: tuple[str, ...]) -> str:
+    """IR that loads these words of a product's block."""
+    return "".join(
+        f"  %{name}.at = getelementptr i64, ptr %block, i64 {GEMM_WORDS.index(name)}\n"
+        f"  %{name} = load i64, ptr %{name}.at\n"
+        for name in names
+    )
+
+
+def _strips_ir() -> str:
+    """The kernel `strips(addresses, block, lo, hi)`: each round is one call of BLAS, for a strip of one product."""
     places = "".join(
         f"  %{name}.at = getelementptr i64, ptr %block, i64 {place}\n" for place, name in enumerate(GEMM_WORDS)
     )
-    loaded = ("function", "a", "b", "c", "batch", "get_threads", "set_threads", "one_thread")
-    operands = [f"{what}_{name}" for what in ("offset", "stride") for name in "abc"]
-    loads = "".join(f"  %{name} = load i64, ptr %{name}.at\n" for name in (*loaded, *operands))
+    operands = [f"{what}_{name}" for what in ("offset", "stride", "move") for name in "abc"]
+    loaded = ("function", "m", "n", "a", "b", "c", "strips", "strip", "splits_m", *operands)
+    loads = "".join(f"  %{name} = load i64, ptr %{name}.at\n" for name in loaded)
     moved = "".join(
-        f"  %{name}.distance = mul i64 %i, %stride_{name}\n"
+        f"  %{name}.distance = mul i64 %which, %stride_{name}\n"
+        f"  %{name}.along = mul i64 %mine, %move_{name}\n"
         f"  %{name}.first = add i64 %{name}.address, %offset_{name}\n"
-        f"  %{name}.moved = add i64 %{name}.first, %{name}.distance\n"
+        f"  %{name}.matrix = add i64 %{name}.first, %{name}.distance\n"
+        f"  %{name}.moved = add i64 %{name}.matrix, %{name}.along\n"
         f"  %{name}.pointer = inttoptr i64 %{name}.moved to ptr\n"
         for name in "abc"
     )
     return f"""
-@depth = internal global i64 0
-@threads_before = internal global i32 1
-
-define internal void @gemm(ptr %block, ptr %addresses, ptr %board) {{
+define internal i64 @strips(ptr %addresses, ptr %block, i64 %lo, i64 %hi) {{
 entry:
 {places}{loads}{_slot_address("a")}{_slot_address("b")}{_slot_address("c")}
   %call = inttoptr i64 %function to ptr
-  %get = inttoptr i64 %get_threads to ptr
-  %set = inttoptr i64 %set_threads to ptr
-  %controlled = icmp ne i64 %set_threads, 0
-  br i1 %controlled, label %choose, label %loop_entry
-choose:
-  %wants_one = icmp ne i64 %one_thread, 0
-  br i1 %wants_one, label %limit, label %large
-large:
-  %wanted.at = getelementptr i64, ptr %board, i64 {WANTED}
-  %wanted = load atomic i64, ptr %wanted.at seq_cst, align 8
-  %alone = icmp eq i64 %wanted, 1
-  br i1 %alone, label %limit, label %try
-try:
-  %held = call i1 @hold(ptr %board)
-  br i1 %held, label %loop_entry, label %limit
-limit:
-  %outer = atomicrmw add ptr @depth, i64 1 seq_cst
-  %first = icmp eq i64 %outer, 0
-  br i1 %first, label %lower, label %loop_entry
-lower:
-  %before = call i32 %get()
-  store atomic i32 %before, ptr @threads_before seq_cst, align 4
-  %many = icmp sgt i32 %before, 1
-  br i1 %many, label %one, label %loop_entry
-one:
-  call void %set(i32 1)
-  br label %loop_entry
-loop_entry:
-  %limited = phi i1 [ false, %entry ], [ false, %try ], [ true, %limit ], [ true, %lower ], [ true, %one ]
-  %holds = phi i1 [ false, %entry ], [ true, %try ], [ false, %limit ], [ false, %lower ], [ false, %one ]
+  %by_m = icmp ne i64 %splits_m, 0
+  %side = select i1 %by_m, i64 %m, i64 %n
+  %m.here = alloca i64, align 8
+  %n.here = alloca i64, align 8
   br label %loop
 loop:
-  %i = phi i64 [ 0, %loop_entry ], [ %next, %again ]
-  %more = icmp ult i64 %i, %batch
+  %i = phi i64 [ %lo, %entry ], [ %next, %again ]
+  %more = icmp ult i64 %i, %hi
   br i1 %more, label %again, label %done
 again:
-{moved}  call void %call(ptr %transpose_a.at, ptr %transpose_b.at, ptr %m.at, ptr %n.at, ptr %k.at,
+  %which = udiv i64 %i, %strips
+  %mine = urem i64 %i, %strips
+  %before = mul i64 %mine, %strip
+  %rest = sub i64 %side, %before
+  %size = call i64 @llvm.umin.i64(i64 %rest, i64 %strip)
+  %m.size = select i1 %by_m, i64 %size, i64 %m
+  %n.size = select i1 %by_m, i64 %n, i64 %size
+  store i64 %m.size, ptr %m.here
+  store i64 %n.size, ptr %n.here
+{moved}  call void %call(ptr %transpose_a.at, ptr %transpose_b.at, ptr %m.here, ptr %n.here, ptr %k.at,
     ptr %alpha.at, ptr %a.pointer, ptr %lda.at, ptr %b.pointer, ptr %ldb.at,
     ptr %beta.at, ptr %c.pointer, ptr %ldc.at, i64 1, i64 1)
   %next = add i64 %i, 1
   br label %loop
 done:
-  br i1 %holds, label %give_back, label %undo
-give_back:
-  call void @let_go(ptr %board)
-  ret void
-undo:
-  br i1 %limited, label %unlimit, label %return
+  ret i64 0
+}}
+"""
+
+
+def _gemm_ir() -> str:
+    """The function that runs one product by BLAS, which is kept to one thread: its strips are shared by ours."""
+    return f"""{_strips_ir()}
+@depth = internal global i64 0
+@threads_before = internal global i32 1
+
+define internal void @gemm(ptr %block, ptr %addresses, ptr %board, i64 %slots) {{
+entry:
+{_block_words(("batch", "strips", "shared", "get_threads", "set_threads"))}
+  %rounds = mul i64 %batch, %strips
+  %get = inttoptr i64 %get_threads to ptr
+  %set = inttoptr i64 %set_threads to ptr
+  %controlled = icmp ne i64 %set_threads, 0
+  br i1 %controlled, label %limit, label %run
+limit:
+  %outer = atomicrmw add ptr @depth, i64 1 seq_cst
+  %first = icmp eq i64 %outer, 0
+  br i1 %first, label %lower, label %run
+lower:
+  %before = call i32 %get()
+  store atomic i32 %before, ptr @threads_before seq_cst, align 4
+  %many = icmp sgt i32 %before, 1
+  br i1 %many, label %one, label %run
+one:
+  call void %set(i32 1)
+  br label %run
+run:
+  %alone = icmp eq i64 %shared, 0
+  br i1 %alone, label %by_itself, label %together
+by_itself:
+  %own = call i64 @strips(ptr %addresses, ptr %block, i64 0, i64 %rounds)
+  br label %ran
+together:
+  %others = call i64 @share(
+    ptr %board, i64 %slots, ptr %addresses, ptr @strips, ptr %block, i64 0, i64 %rounds, i64 1)
+  br label %ran
+ran:
+  br i1 %controlled, label %unlimit, label %return
 unlimit:
   %inner = atomicrmw sub ptr @depth, i64 1 seq_cst
   %last = icmp eq i64 %inner, 1
@@ -246,7 +275,7 @@ ran:
   br i1 %fine, label %advance, label %failed
 product:
   %gemm_block = inttoptr i64 %w1 to ptr
-  call void @gemm(ptr %gemm_block, ptr %addresses, ptr %board)
+  call void @gemm(ptr %gemm_block, ptr %addresses, ptr %board, i64 %slot_count)
   br label %advance
 copy:
 {_slot_address("w1")}{_slot_address("w2")}  %target = inttoptr i64 %w1.address to ptr

@@ -5,7 +5,7 @@ job, opens it, wakes the sleepers and takes part itself; everyone takes the next
 until none is left. So nobody waits for a thread that has not woken up: parts that it
 does not take are taken by others. The job is closed when the parts are gone, and done
 when nobody is active any more. A board is for one job at a time: who finds it in use
-runs the kernel alone, and matrix products that would use the threads of BLAS hold it.
+runs the kernel alone.
 
 Sleeping and waking go through Python's own locks, which need neither the interpreter
 nor its state; before a thread sleeps it looks for the next job for some microseconds.

@@ -85,7 +85,7 @@ def _want(count: int, unless_set: bool = False) -> None:
 def _number_at_first() -> int:
     text = os.environ.get(_VARIABLE)
     if text is None:
-        return min(_processors(), jobboard.MOST_THREADS)
+        return min(processors(), jobboard.MOST_THREADS)
     if not text.isdecimal() or not 1 <= int(text) <= jobboard.MOST_THREADS:
         raise InvalidArgumentError(
             f"the environment variable {_VARIABLE} should be a whole number from 1 to {jobboard.MOST_THREADS},"
@@ -94,8 +94,9 @@ def _number_at_first() -> int:
     return int(text)
 
 
-def _processors() -> int:
-    """The processors that this process may use."""
+@lru_cache(maxsize=1)
+def processors() -> int:
+    """How many processors this process may use, as first asked."""
     if hasattr(os, "process_cpu_count"):
         return int(os.process_cpu_count() or 1)
     if hasattr(os, "sched_getaffinity"):

@@ -307,25 +307,53 @@ class TestProducts:
         Executable(made).run([np.zeros((size, size), np.float32)])
 
     def test_small_and_large(self, seen: list[int]) -> None:
-        """A small product has one thread; a large one has those of BLAS, which are given back."""
+        """BLAS is kept to one thread, and has its own back afterwards; a large product is cut into strips."""
         threads.set_number_of_threads(3)
         self.run(16)
-        self.run(512)
-        assert seen == [1, 3]
-
-    def test_one_thread_is_wanted(self, seen: list[int]) -> None:
-        """The setting is for matrix products too."""
-        threads.set_number_of_threads(1)
-        self.run(512)
         assert seen == [1]
+        self.run(512)
+        strips = -(-512 // gemm.strip_size(GemmStep(1, 1, 2, 512, 512, 512, np.dtype(np.float32))))
+        assert seen == [1] * (1 + strips) and (strips > 1 or threads.processors() == 1)
 
     def test_while_our_threads_work(self, seen: list[int]) -> None:
-        """The threads of BLAS never run beside ours."""
+        """A product that finds the threads at work runs its strips alone."""
         threads.set_number_of_threads(3)
         jobboard.board[jobboard.BUSY] = 1
         try:
             self.run(512)
         finally:
             jobboard.board[jobboard.BUSY] = 0
-        self.run(512)
-        assert seen == [1, 3] and jobboard.board[jobboard.BUSY] == 0
+        assert set(seen) == {1}
+
+
+@pytest.mark.parametrize("own", [False, True])
+@pytest.mark.parametrize("turned", [(False, False), (True, True)])
+@pytest.mark.parametrize(("m", "n", "batch"), [(300, 130, 1), (70, 700, 1), (200, 90, 3), (128, 20, 1)])
+def test_products_have_the_same_bits(
+    m: int, n: int, batch: int, turned: tuple[bool, bool], own: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """D13, D14: strips of a product by BLAS, and blocks of our own, do not depend on the number of threads."""
+    monkeypatch.setattr(gemm, "_pays", lambda step: own)
+    monkeypatch.setattr(gemm, "_STRIP_COST", 2**16)
+    monkeypatch.setattr(gemm, "processors", lambda: 5)
+    k = 400
+    rng = np.random.default_rng(m)
+    a = rng.standard_normal((batch, *((k, m) if turned[0] else (m, k)))).astype(np.float32)
+    b = rng.standard_normal((batch, *((n, k) if turned[1] else (k, n)))).astype(np.float32)
+    strides = {"batch_stride_a": m * k, "batch_stride_b": k * n, "batch_stride_c": m * n}
+    step = GemmStep(1, 2, 3, m, n, k, np.dtype(np.float32), *turned, batch=batch, **strides)
+    slots = {number: Slot("input", step.dtype, array.shape) for number, array in ((1, a), (2, b))}
+    slots[3] = Slot("output", step.dtype, (batch, m, n))
+    ready = Executable(Program(slots, (step,), (1, 2), (3,)))
+    expected = (a.swapaxes(1, 2) if turned[0] else a) @ (b.swapaxes(1, 2) if turned[1] else b)
+    before = threads.number_of_threads()
+    try:
+        found = []
+        for many in (1, 2, 7):
+            threads.set_number_of_threads(many)
+            found.append(ready.run([a, b])[0])
+    finally:
+        threads.set_number_of_threads(before)
+    np.testing.assert_allclose(found[0], expected, rtol=1e-4, atol=1e-3)
+    for other in found[1:]:
+        np.testing.assert_array_equal(other, found[0])
