@@ -13,12 +13,14 @@ from benchmarks import driver, table
 from benchmarks.case import PEERS
 from benchmarks.workloads import WORKLOADS, chosen
 
+EVERY_MODE = [mode for modes in PEERS.values() for mode in modes]
+
 
 def arguments(given: list[str] | None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--only", type=_words, default=list(WORKLOADS), metavar="E1,R", help="workloads, or beginnings")
-    parser.add_argument("--peers", type=_words, default=list(PEERS), metavar="jax,numba", help="frameworks or modes")
+    parser.add_argument("--peers", type=_words, default=EVERY_MODE, metavar="jax,numba", help="frameworks or modes")
     parser.add_argument("--sizes", type=_words, default=["s", "m", "l"], metavar="s,m,l")
     parser.add_argument("--dtypes", type=_words, default=["float32", "float64"], metavar="float32,float64")
     parser.add_argument("--rounds", type=int, default=10, help="turns of each peer in each row")
@@ -39,16 +41,17 @@ def _numbers(text: str) -> list[int]:
 
 
 def modes_of(names: list[str]) -> list[str]:
-    """The modes that these frameworks and modes stand for.
+    """The modes that these names stand for: a mode for itself, else a framework for all its modes.
 
     Raises:
       KeyError: if a name is neither.
     """
-    every = [mode for modes in PEERS.values() for mode in modes]
-    unknown = [name for name in names if name not in PEERS and name not in every]
+    known = dict.fromkeys([*PEERS, *EVERY_MODE])
+    unknown = [name for name in names if name not in known]
     if unknown:
-        raise KeyError(f"there is no peer {unknown[0]!r}; there are {', '.join(dict.fromkeys([*PEERS, *every]))}")
-    return [mode for name, modes in PEERS.items() for mode in modes if name in names or mode in names]
+        raise KeyError(f"there is no peer {unknown[0]!r}; there are {', '.join(known)}")
+    whole = [name for name in names if name not in EVERY_MODE]
+    return [mode for name, modes in PEERS.items() for mode in modes if name in whole or mode in names]
 
 
 def measured(options: argparse.Namespace) -> dict[str, Any]:

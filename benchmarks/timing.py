@@ -12,7 +12,7 @@ from benchmarks.case import Case
 
 _SHORTEST_SAMPLE = 50e-6
 """Seconds that a sample takes at least, so that the clock costs nothing."""
-_FEWEST_SAMPLES = 3
+_MOST_CALLS = 2**20
 
 
 def first_call(case: Case) -> tuple[Any, float]:
@@ -34,7 +34,7 @@ def warm_up(case: Case, seconds: float, calls: int = 3) -> None:
 def sample_size(case: Case) -> int:
     """How many calls one sample has."""
     count = 1
-    while seconds_of(case, count) < _SHORTEST_SAMPLE:
+    while count < _MOST_CALLS and seconds_of(case, count) < _SHORTEST_SAMPLE:
         count *= 2
     return count
 
@@ -57,7 +57,7 @@ def _looped(call: Callable[[], Any], count: int) -> float:
 
 
 def take_turn(case: Case, size: int, seconds: float) -> list[float]:
-    """Seconds per call, of as many samples as fit."""
+    """Seconds per call, of as many samples as fit; at least one."""
     gc.collect()
     gc.disable()
     try:
@@ -65,7 +65,7 @@ def take_turn(case: Case, size: int, seconds: float) -> list[float]:
         warm_up(case, seconds / 5, calls=1)
         samples: list[float] = []
         end = time.perf_counter() + seconds
-        while len(samples) < _FEWEST_SAMPLES or time.perf_counter() < end:
+        while not samples or time.perf_counter() < end:
             samples.append(seconds_of(case, size) / size)
         return samples
     finally:

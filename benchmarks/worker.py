@@ -22,7 +22,7 @@ from typing import Any, TextIO
 import numpy as np
 
 from benchmarks import timing
-from benchmarks.case import Case, load_peer
+from benchmarks.case import Case, aligned, load_peer
 from benchmarks.workload import error_of
 from benchmarks.workloads import WORKLOADS
 
@@ -45,7 +45,7 @@ class Worker:
 
     def prepare(self, case: str, workload: str, size: str, dtype: str, mode: str, folder: str) -> dict[str, Any]:
         """Make a case, compare its result with the reference, and call it until it is warm."""
-        inputs = {path.stem.split("-", 2)[2]: np.load(path) for path in sorted(Path(folder).glob("in-*.npy"))}
+        inputs = {path.stem.split("-", 2)[2]: aligned(np.load(path)) for path in sorted(Path(folder).glob("in-*.npy"))}
         made = self.peer.make(workload, mode, inputs)
         if made is None:
             return {"absent": "not written for this framework"}

@@ -6,6 +6,7 @@ Its results go to memory that is there already, and many calls are timed without
 from __future__ import annotations
 
 import ctypes
+import os
 import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
@@ -15,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.case import Case, Inputs
-from benchmarks.workloads import elementwise, rows
+from benchmarks.case import Case, Inputs, aligned, nothing
+from benchmarks.workloads import elementwise, rows, small, training
 
 MODES = ("c",)
 
@@ -29,6 +30,12 @@ CONSTANTS = {
     "GELU_SCALE": elementwise.GELU_SCALE,
     "GELU_CUBE": elementwise.GELU_CUBE,
     "EPSILON": rows.EPSILON,
+    "LINKS": small.LINKS,
+    "STEP_RATE": training.RATE,
+    "ADAM_RATE": training.ADAM_RATE,
+    "ADAM_EPSILON": training.ADAM_EPSILON,
+    "DECAY_1": training.DECAY_1,
+    "DECAY_2": training.DECAY_2,
 }
 
 
@@ -53,11 +60,29 @@ def library(dtype: np.dtype[Any]) -> ctypes.CDLL:
         built = Path(folder) / "workloads.so"
         command = ["gcc", *FLAGS, f"-DDOUBLE={int(dtype == np.float64)}", *values, str(SOURCE), "-o", str(built), "-lm"]
         subprocess.run(command, check=True)
-        return ctypes.CDLL(str(built))
+        code = ctypes.CDLL(str(built))
+    code.set_gemm(ctypes.c_void_p(gemm_address("dgemm" if dtype == np.float64 else "sgemm")))
+    return code
 
 
-def call_of(name: str, arrays: Sequence[Any], results: int, sizes: Sequence[int]) -> Case:
-    """A case that calls the C function `name` on the arrays, of which the last so many are results."""
+def gemm_address(name: str) -> int:
+    """Where SciPy's OpenBLAS has this function; it uses one thread, as the C code shares the work out itself."""
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"  # read when SciPy's OpenBLAS is loaded, which is now
+    from scipy.linalg import cython_blas
+
+    capsule = cython_blas.__pyx_capi__[name]
+    python = ctypes.pythonapi
+    python.PyCapsule_GetName.restype = ctypes.c_char_p
+    python.PyCapsule_GetName.argtypes = [ctypes.py_object]
+    python.PyCapsule_GetPointer.restype = ctypes.c_void_p
+    python.PyCapsule_GetPointer.argtypes = [ctypes.py_object, ctypes.c_char_p]
+    return int(python.PyCapsule_GetPointer(capsule, python.PyCapsule_GetName(capsule)))
+
+
+def call_of(
+    name: str, arrays: Sequence[Any], results: Sequence[Any], sizes: Sequence[int], reset: Callable[[], None] = nothing
+) -> Case:
+    """A case that calls the C function `name`; its results are some of the arrays."""
     code = library(np.result_type(*[array.dtype for array in arrays if array.dtype.kind == "f"]))
     addresses = (ctypes.c_void_p * len(arrays))(*[array.ctypes.data for array in arrays])
     lengths = (ctypes.c_long * len(sizes))(*sizes)
@@ -65,12 +90,12 @@ def call_of(name: str, arrays: Sequence[Any], results: int, sizes: Sequence[int]
 
     def call() -> Any:
         function(addresses, lengths)
-        return list(arrays[len(arrays) - results :])
+        return list(results)
 
     def many(count: int) -> None:
         code.repeat(function, addresses, lengths, ctypes.c_long(count))
 
-    return Case(call, many=many)
+    return Case(call, many=many, reset=reset)
 
 
 def make(workload: str, mode: str, inputs: Inputs) -> Case | None:
@@ -83,21 +108,69 @@ def like_the_first(name: str, results: int = 1) -> Callable[..., Case]:
     """A workload whose results are shaped like its first input."""
 
     def maker(*inputs: Any) -> Case:
-        outputs = [np.zeros_like(inputs[0]) for _ in range(results)]
-        return call_of(name, [*inputs, *outputs], results, inputs[0].shape)
+        outputs = [aligned(np.zeros_like(inputs[0])) for _ in range(results)]
+        return call_of(name, [*inputs, *outputs], outputs, inputs[0].shape)
 
     return maker
 
 
 def logsumexp(x: Any) -> Case:
     """R3a."""
-    return call_of("logsumexp", [x, np.zeros(x.shape[0], x.dtype)], 1, x.shape)
+    output = np.zeros(x.shape[0], x.dtype)
+    return call_of("logsumexp", [x, output], [output], x.shape)
 
 
 def mean_squared_error(predictions: Any, targets: Any) -> Case:
     """R3b."""
-    outputs = [np.zeros((), predictions.dtype), np.zeros_like(predictions)]
-    return call_of("mean_squared_error", [predictions, targets, *outputs], 2, predictions.shape)
+    outputs = [np.zeros((), predictions.dtype), aligned(np.zeros_like(predictions))]
+    return call_of("mean_squared_error", [predictions, targets, *outputs], outputs, predictions.shape)
+
+
+def product(a: Any, b: Any) -> Case:
+    """K1."""
+    output = aligned(np.zeros((len(a), b.shape[1]), a.dtype))
+    return call_of("product", [a, b, output], [output], (*a.shape, b.shape[1]))
+
+
+def rosenbrock(x: Any) -> Case:
+    """G1."""
+    outputs = [np.zeros((), x.dtype), aligned(np.zeros_like(x))]
+    return call_of("rosenbrock", [x, *outputs], outputs, x.shape)
+
+
+def training_case(name: str, data: Sequence[Any], start: Sequence[Any], scratch: Sequence[Any], sizes: Any) -> Case:
+    """A case whose parameters are updated in place; `scratch` and the parameters are put back by a reset."""
+    values = [aligned(value) for value in start]
+    loss = np.zeros((), values[0].dtype)
+    # the moments start at 0, and the rest of the scratch is written before it is read
+    before = [*start, *[np.zeros_like(part) for part in scratch]]
+
+    def reset() -> None:
+        for array, first in zip([*values, *scratch], before, strict=True):
+            array[...] = first
+
+    return call_of(name, [*data, *values, *scratch, loss], [loss, *values], sizes, reset)
+
+
+def descend(images: Any, labels: Any, *start: Any) -> Case:
+    """M1."""
+    batch, (pixels, width), classes = len(images), start[0].shape, len(start[3])
+    scratch = [np.zeros((batch, columns), images.dtype) for columns in (width, classes, width)]
+    return training_case("descend", [images, labels], start, scratch, (batch, pixels, width, classes))
+
+
+def adapt(images: Any, labels: Any, *start: Any) -> Case:
+    """M1b: gradients, moments, the count of steps, activations and their gradients are scratch."""
+    widths = [len(images[0]), *[len(bias) for bias in start[1::2]]]
+    state = [aligned(np.zeros_like(value)) for _ in range(3) for value in start]
+    layers = [aligned(np.zeros((len(images), columns), images.dtype)) for columns in (*widths[1:], *widths[1:3])]
+    scratch = [*state, np.zeros((), images.dtype), *layers]
+    return training_case("adapt", [images, labels], start, scratch, (len(images), *widths))
+
+
+def regress(x: Any, y: Any, *start: Any) -> Case:
+    """M2."""
+    return training_case("regress", [x, y], start, [], x.shape)
 
 
 MAKERS: dict[str, Callable[..., Case]] = {
@@ -108,4 +181,11 @@ MAKERS: dict[str, Callable[..., Case]] = {
     "R2": like_the_first("layer_norm"),
     "R3a": logsumexp,
     "R3b": mean_squared_error,
+    "M1": descend,
+    "M1b": adapt,
+    "M2": regress,
+    "K1": product,
+    "L1a": like_the_first("cube"),
+    "L1b": like_the_first("links"),
+    "G1": rosenbrock,
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.workload import Workload
-from benchmarks.workloads import elementwise, losses, rows
+from benchmarks.workloads import elementwise, gradients, losses, products, rows, small, training
 
 WORKLOADS: dict[str, Workload] = {
     workload.name: workload
@@ -11,6 +11,10 @@ WORKLOADS: dict[str, Workload] = {
         *elementwise.WORKLOADS,
         *rows.WORKLOADS,
         *losses.WORKLOADS,
+        *training.WORKLOADS,
+        *products.WORKLOADS,
+        *small.WORKLOADS,
+        *gradients.WORKLOADS,
     )
 }
 
