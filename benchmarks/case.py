@@ -63,6 +63,8 @@ PEERS = {
     "graphjit": ("graphjit", "graphjit-eager"),
     "numpy": ("numpy",),
     "numba": ("numba-serial", "numba-parallel"),
+    "numexpr": ("numexpr",),
+    "jax": ("jax",),
     "c": ("c",),
 }
 """Each framework's modes; the module of the framework is `peers/for_NAME.py`."""

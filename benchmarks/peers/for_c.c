@@ -171,7 +171,7 @@ static void product_of(char ta, char tb, long m, long n, long k, REAL alpha, con
                        REAL *c)
 {
     long lda = ta == 'T' ? m : k, ldb = tb == 'T' ? k : n;
-#pragma omp parallel for if (parallel : m * n * k >= 1L << 22) schedule(static, 1) num_threads(2)
+#pragma omp parallel for if (parallel : m * n * k >= 1L << 19) schedule(static, 1) num_threads(2)
     for (long part = 0; part < 2; part++) {
         if (m >= n) {
             long from = part ? m / 2 : 0, rows = part ? m - m / 2 : m / 2;
@@ -185,10 +185,7 @@ static void product_of(char ta, char tb, long m, long n, long k, REAL alpha, con
 
 void product(REAL **a, const long *n)
 {
-    if (n[0] * n[1] * n[2] < 1L << 22)
-        part_of_product('N', 'N', n[0], n[2], n[1], 1, a[0], n[1], a[1], n[2], 0, a[2], n[2]);
-    else
-        product_of('N', 'N', n[0], n[2], n[1], 1, a[0], a[1], 0, a[2]);
+    product_of('N', 'N', n[0], n[2], n[1], 1, a[0], a[1], 0, a[2]);
 }
 
 /* Training steps */
@@ -245,7 +242,7 @@ void descend(REAL **a, const long *n)
     const REAL *images = a[0], rate = C(STEP_RATE);
     REAL *w1 = a[2], *b1 = a[3], *w2 = a[4], *b2 = a[5], *restrict hidden = a[6], *logits = a[7], *restrict inner = a[8];
     long batch = n[0], pixels = n[1], width = n[2], classes = n[3];
-    part_of_product('N', 'N', batch, width, pixels, 1, images, pixels, w1, width, 0, hidden, width);
+    product_of('N', 'N', batch, width, pixels, 1, images, w1, 0, hidden);
     add_bias(hidden, b1, batch, width);
 #pragma omp simd
     for (long i = 0; i < batch * width; i++)
@@ -259,7 +256,7 @@ void descend(REAL **a, const long *n)
         inner[i] *= C(1) - hidden[i] * hidden[i];
     part_of_product('T', 'N', width, classes, batch, -rate, hidden, width, logits, classes, 1, w2, classes);
     sum_rows(logits, b2, -rate, batch, classes);
-    part_of_product('T', 'N', pixels, width, batch, -rate, images, pixels, inner, width, 1, w1, width);
+    product_of('T', 'N', pixels, width, batch, -rate, images, inner, 1, w1);
     sum_rows(inner, b1, -rate, batch, width);
 }
 
@@ -357,18 +354,19 @@ void rosenbrock(REAL **a, const long *n)
     long last = n[0] - 1;
     double total = 0;
 #pragma omp parallel for reduction(+ : total) if (parallel : n[0] >= BIG)
-    for (long block = 0; block < last; block += 4096) {
+    for (long block = 1; block < last; block += 4096) {
         long end = block + 4096 < last ? block + 4096 : last;
         REAL part = 0;
 #pragma omp simd reduction(+ : part)
         for (long i = block; i < end; i++) {
-            REAL bend = x[i + 1] - x[i] * x[i], rest = C(1) - x[i];
-            REAL before = i > 0 ? x[i] - x[i - 1] * x[i - 1] : 0;
+            REAL bend = x[i + 1] - x[i] * x[i], rest = C(1) - x[i], before = x[i] - x[i - 1] * x[i - 1];
             part += C(100) * bend * bend + rest * rest;
             gradient[i] = C(200) * before - C(400) * bend * x[i] - C(2) * rest;
         }
         total += part;
     }
+    REAL bend = x[1] - x[0] * x[0], rest = C(1) - x[0];
+    gradient[0] = -C(400) * bend * x[0] - C(2) * rest;
     gradient[last] = C(200) * (x[last] - x[last - 1] * x[last - 1]);
-    a[1][0] = (REAL)total;
+    a[1][0] = (REAL)(total + C(100) * bend * bend + rest * rest);
 }

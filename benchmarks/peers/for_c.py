@@ -88,7 +88,7 @@ def call_of(
     lengths = (ctypes.c_long * len(sizes))(*sizes)
     function = getattr(code, name)
 
-    def call() -> Any:
+    def call(_kept: Sequence[Any] = arrays) -> Any:  # C knows only their addresses
         function(addresses, lengths)
         return list(results)
 

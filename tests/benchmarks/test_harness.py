@@ -38,9 +38,9 @@ def _tiny(workload: Workload) -> Workload:
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", WORKLOADS)
-@pytest.mark.parametrize(("framework", "mode"), [pair for pair in MODES if pair[0] in ("graphjit", "numpy")])
+@pytest.mark.parametrize(("framework", "mode"), [pair for pair in MODES if pair[0] in ("graphjit", "numpy", "c")])
 def test_results_agree_with_the_reference(framework: str, mode: str, name: str, dtype: str) -> None:
-    """graphjit, compiled and eager, and NumPy answer each workload rightly."""
+    """graphjit, compiled and eager, NumPy and C answer each workload rightly."""
     workload = _tiny(WORKLOADS[name])
     inputs = workload.arrays("s", dtype)
     case = _peer(framework).make(name, mode, inputs)
