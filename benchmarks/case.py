@@ -65,6 +65,9 @@ PEERS = {
     "numba": ("numba-serial", "numba-parallel"),
     "numexpr": ("numexpr",),
     "jax": ("jax",),
+    "pytensor": ("pytensor-numba", "pytensor-c"),
+    "torch": ("torch-eager", "torch-compile"),
+    "tensorflow": ("tensorflow", "tensorflow-xla"),
     "c": ("c",),
 }
 """Each framework's modes; the module of the framework is `peers/for_NAME.py`."""
