@@ -3,7 +3,7 @@
 A kernel is Python text that defines `kernel(addresses, block, lo, hi)`. Its
 words stand in one table, `WORDS`: the plain meaning is a Python function over
 NumPy scalars (what `plain.run_plain` executes), the native meaning is LLVM IR
-over `%a`, `%b`, `%c` (what `native` compiles). Both must agree bit for bit; a
+over `%a`, `%b`, `%c` (what `wordcode` defines). Both must agree bit for bit; a
 test runs each word over nasty values. To these come the pointers, one dtype's
 constructor each (`float32(x)`, for bool `boolean(x)`), `inf` and `nan`, and the
 functions of `vmath` by their names (`exp`, `tanh`, `pow` ...).
@@ -22,7 +22,9 @@ What a kernel may take for granted:
   result in its dtype (`int32(a + b)`);
 * nothing raises: division by zero and shifts beyond the width have results.
 
-This module knows neither Numba nor llvmlite, so that reading a kernel costs nothing.
+Three readers give a text its meaning: `plain` runs it as Python, `translation` makes
+machine code of it, and `numbatranslation` does so by Numba, with the same bits. This
+module knows neither Numba nor llvmlite, so that reading a kernel costs nothing.
 """
 
 from __future__ import annotations

@@ -3,13 +3,12 @@
 A kernel's identity is its text without comments, together with everything that
 decides its machine code: processor, versions, and this package's own sources. So
 equal kernels are one, and users' lines in comments do not make them differ. Where
-the folder has the code, neither Numba nor LLVM's optimiser runs.
+the folder has the code, no compiler runs.
 """
 
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import json
 import os
 import platform
@@ -30,9 +29,15 @@ import llvmlite
 from graphjit.runtime import machinecode
 from graphjit.runtime.cachefolder import CacheFolder, default_folder
 from graphjit.runtime.errors import KernelError
+from graphjit.runtime.interleaving import has_long_rounds, with_rounds_side_by_side
+from graphjit.runtime.kernelcompiler import compiler_version, kernel_compiler
 
 _DOCSTRING = re.compile(r'"""(.*?)"""', re.DOTALL)
 _PARTS = 2
+_SOURCES = (
+    *("expressions", "interleaving", "irwriting", "kernel_language", "kernelcache", "machinecode"),
+    *("numbatranslation", "threefry", "translation", "wordcode"),
+)
 
 _lock = threading.RLock()
 
@@ -110,12 +115,11 @@ def symbol_of(identity: str) -> str:
 
 @lru_cache(maxsize=1)
 def _environment() -> str:
-    """All that decides the machine code of a text: processor, versions, this package's sources."""
+    """What decides the machine code of a text beside its compiler: processor, versions, this package's sources."""
     here = machinecode.host()
     facts = {
         "graphjit": getattr(sys.modules.get("graphjit"), "__version__", ""),
         "sources": _sources_digest(),
-        "numba": _numba_version_file(),
         "llvmlite": llvmlite.__version__,
         "llvm": here.llvm_version,
         "python": [*sys.version_info[:3], platform.python_implementation()],
@@ -127,7 +131,7 @@ def _environment() -> str:
 def _sources_digest() -> str:
     """A digest of the modules that give a text its meaning, so that editing them makes kernels anew."""
     folder = Path(__file__).parent
-    files = [folder / f"{name}.py" for name in ("kernel_language", "native", "machinecode", "threefry")]
+    files = [folder / f"{name}.py" for name in _SOURCES]
     files += sorted((folder / "vmath").glob("*.py"))
     digest = hashlib.sha256()
     for file in files:
@@ -135,17 +139,10 @@ def _sources_digest() -> str:
     return digest.hexdigest()
 
 
-def _numba_version_file() -> str:
-    """Numba's version as its own file states it: importing Numba, or importlib.metadata, takes far longer."""
-    spec = importlib.util.find_spec("numba")
-    if spec is None or spec.origin is None:
-        raise KernelError("Numba is not installed")
-    return (Path(spec.origin).parent / "_version.py").read_text()
-
-
 def identity_of(text: str) -> str:
-    """The name of a kernel's text on this computer."""
-    return _digest(normalized(text), _environment())
+    """The name of a kernel's text on this computer, for the compiler that is chosen."""
+    compiler = kernel_compiler()
+    return _digest(normalized(text), _environment(), compiler, compiler_version(compiler))
 
 
 def _digest(*texts: str) -> str:
@@ -204,10 +201,16 @@ class KernelStore:
 
 
 def _compile_kernel(text: str, symbol: str) -> Any:
-    """The optimised module of a kernel's text; this is where Numba is first imported."""
-    from graphjit.runtime import native
-
-    return native.kernel_ir(normalized(text), symbol)
+    """The optimised module of a kernel's text."""
+    if kernel_compiler() == "numba":
+        from graphjit.runtime.numbatranslation import kernel_text_to_ir
+    else:
+        from graphjit.runtime.translation import kernel_text_to_ir
+    bare = normalized(text)
+    code = kernel_text_to_ir(bare, symbol)
+    module = machinecode.parse(with_rounds_side_by_side(code) if has_long_rounds(bare) else code)
+    machinecode.optimize(module, symbol)
+    return module
 
 
 def _compile_ir(ir: str, symbol: str) -> Any:
@@ -248,17 +251,17 @@ def kernel_counters() -> KernelCounters:
 def _hold() -> None:
     """Before a fork: wait for whoever compiles, in the order in which compiling takes the locks."""
     _lock.acquire()
-    native = sys.modules.get("graphjit.runtime.native")
-    if native is not None:
-        native.global_compiler_lock.acquire()
+    numba = sys.modules.get("graphjit.runtime.numbatranslation")
+    if numba is not None:
+        numba.global_compiler_lock.acquire()
     machinecode.hold()
 
 
 def _let_go() -> None:
     machinecode.let_go()
-    native = sys.modules.get("graphjit.runtime.native")
-    if native is not None:
-        native.global_compiler_lock.release()
+    numba = sys.modules.get("graphjit.runtime.numbatranslation")
+    if numba is not None:
+        numba.global_compiler_lock.release()
     _lock.release()
 
 

@@ -1,7 +1,7 @@
 """LLVM IR to machine code of this computer, and machine code into this process.
 
-The only place that optimises and loads. Needs llvmlite alone: Numba, which takes
-ten times as long to import, is for `native`. Knows nothing of kernels or caches.
+The only place that optimises and loads. Needs llvmlite alone. Knows nothing of
+kernels or caches.
 """
 
 from __future__ import annotations
@@ -102,9 +102,12 @@ def optimize(module: Any, entry: str) -> None:
 
 
 def parse(ir: str) -> Any:
-    """A module from LLVM IR text."""
+    """A module from LLVM IR text; raises KernelError if it is none."""
     _target_machine()
-    return llvm.parse_assembly(ir)
+    try:
+        return llvm.parse_assembly(ir)
+    except RuntimeError as error:
+        raise KernelError(f"LLVM does not take this code: {error}") from error
 
 
 def object_code(module: Any) -> bytes:

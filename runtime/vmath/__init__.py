@@ -56,3 +56,19 @@ def emit(name: str, builder: Any, values: Sequence[Any], dtype: str) -> Any:
     from graphjit.runtime.vmath.formulas import emit as emit_formula
 
     return emit_formula(name, builder, values, {"float32": FLOAT32, "float64": FLOAT64}[dtype])
+
+
+def function_text(symbol: str, name: str, dtype: str) -> str:
+    """LLVM IR of a function `symbol`, to be inlined, that computes `name`; first the declarations that it needs."""
+    from llvmlite import ir
+
+    kind = ir.FloatType() if dtype == "float32" else ir.DoubleType()
+    module = ir.Module()
+    function = ir.Function(module, ir.FunctionType(kind, [kind] * (2 if name in BINARY else 1)), symbol)
+    function.linkage = "internal"
+    function.attributes.add("alwaysinline")
+    function.attributes.add("nounwind")
+    builder = ir.IRBuilder(function.append_basic_block())
+    builder.ret(emit(name, builder, function.args, dtype))
+    others = [one for one in module.functions if one is not function]
+    return "\n".join(map(str, [*others, function]))

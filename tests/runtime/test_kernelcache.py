@@ -269,8 +269,16 @@ print(kernel.origin, "numba" in sys.modules)
 """
 
 
-def test_warm_start_imports_no_numba(folder: Path) -> None:
-    """D15: where the kernel is on disk, Numba is not even imported."""
+def test_compiling_imports_no_numba(folder: Path) -> None:
+    """D15: Numba is imported neither to compile a kernel nor to load one."""
+    assert in_new_process(folder, ASK) == "compiled False"
+    assert in_new_process(folder, ASK) == "loaded False"
+
+
+def test_numba_compiles_where_it_is_asked_to(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment variable chooses; each compiler has entries of its own, and a warm start imports neither."""
+    assert in_new_process(folder, ASK) == "compiled False"
+    monkeypatch.setenv("GRAPHJIT_KERNEL_COMPILER", "numba")
     assert in_new_process(folder, ASK) == "compiled True"
     assert in_new_process(folder, ASK) == "loaded False"
 

@@ -1,9 +1,9 @@
-"""Kernel text to LLVM IR: Numba's front end with the kernel language's names.
+"""Kernel text to LLVM IR by Numba: the second compiler of the same texts.
 
 Numba reads the bytecode, infers the types and writes IR; each word becomes a call of
-a small function whose IR body stands in `kernel_language`, linked in afterwards and
-inlined. Numba's own optimisation and engine are not used: `machinecode` does that
-once. Imported only to compile; a warm start never gets here.
+its function in `wordcode`. Numba's own optimisation and engine are not used. It takes
+ten times as long as `translation`, and half a second to be imported; its worth is that
+somebody else's compiler reads the kernels as we do. Used only where it is asked for.
 """
 
 from __future__ import annotations
@@ -24,15 +24,16 @@ from numba.core.registry import cpu_target
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import intrinsic, lower_builtin, models, register_model
 
-from graphjit.runtime import kernel_language as language, machinecode, vmath
+from graphjit.runtime import kernel_language as language, vmath, wordcode
 from graphjit.runtime.errors import KernelError
-from graphjit.runtime.interleaving import has_long_rounds, with_rounds_side_by_side
 
-_PREFIX = "graphjit."
 _MOST_SCOPES = 62
 _TYPES: dict[str, Any] = {dtype: getattr(types, language.constructor_name(dtype)) for dtype in language.DTYPES}
 _DTYPES = {numba_type: dtype for dtype, numba_type in _TYPES.items()}
 _BYTE = ir.IntType(8)
+_DECLARED = re.compile(rf'^declare .*@"?{re.escape(wordcode.PREFIX)}.*$', re.MULTILINE)
+_CALLED = re.compile(rf'^declare .*@"?({re.escape(wordcode.PREFIX)}[\w.]+)"?\(', re.MULTILINE)
+"""The words' functions as Numba declares them."""
 
 
 # --- Pointers ---
@@ -180,7 +181,7 @@ def _word_signature(name: str, condition: bool, operands: tuple[Any, ...]) -> An
     word = language.WORDS[name]
     if word.body_for(dtype) is None:
         return None
-    return _TYPES[word.result_for(dtype)](*operands), _call_of(f"{_PREFIX}{name}.{dtype}")
+    return _TYPES[word.result_for(dtype)](*operands), _call_of(wordcode.word_function(name, dtype))
 
 
 def _word_maker(name: str, operands: int, condition: bool) -> Any:
@@ -202,7 +203,7 @@ def _conversion_maker(target: str) -> Any:
         source = _DTYPES.get(value)
         if source is None:
             return None
-        return _TYPES[target](value), _call_of(f"{_PREFIX}{target}.from.{source}")
+        return _TYPES[target](value), _call_of(wordcode.conversion_function(source, target))
 
     return intrinsic(_named(typed, language.constructor_name(target)))
 
@@ -221,45 +222,6 @@ def _names() -> Iterator[tuple[str, Any]]:
 def native_namespace() -> dict[str, Any]:
     """Every name of the language with its native meaning, as Numba knows it."""
     return dict(_names())
-
-
-# --- The functions behind the words ---
-
-_CALLED = re.compile(r"(?:call|call contract) (\S+) @([\w.]+)\((.*)\)")
-
-
-def _definition(name: str) -> str:
-    """The LLVM IR of the function behind one use of a word, named as `_call_of` named it."""
-    parts = name.removeprefix(_PREFIX).split(".")
-    if parts[1] == "from":
-        target, source = parts[0], parts[2]
-        result, passed = language.LLVM_TYPES[target], f"{language.LLVM_TYPES[source]} %a"
-        body = language.conversion_body(source, target)
-    else:
-        result, passed, body = _word_definition(*parts)
-    return f'define internal {result} @"{name}"({passed}) alwaysinline nounwind {{\n{body}}}\n'
-
-
-def _word_definition(name: str, dtype: str) -> tuple[str, str, str]:
-    word = language.WORDS[name]
-    body = word.body_for(dtype)
-    if body is None:
-        raise KernelError(f"{name} has no native meaning for {dtype}")
-    kind = language.LLVM_TYPES[dtype]
-    letters = "abc"[: word.operands]
-    passed = ", ".join(f"{'i1' if word.condition and letter == 'a' else kind} %{letter}" for letter in letters)
-    width = language.bits_of(dtype)
-    suffix = f"{'f' if language.kind_of(dtype) == 'float' else 'i'}{width}"
-    return language.LLVM_TYPES[word.result_for(dtype)], passed, body.format(T=kind, S=suffix, bits=width)
-
-
-def _declarations(definitions: str) -> str:
-    """`declare` lines for what the definitions call."""
-    lines = set()
-    for result, name, passed in _CALLED.findall(definitions):
-        kinds = ", ".join(operand.split()[0] for operand in passed.split(", "))
-        lines.add(f"declare {result} @{name}({kinds})\n")
-    return "".join(sorted(lines))
 
 
 # --- Compiling ---
@@ -349,8 +311,8 @@ define i64 @{symbol}(ptr %addresses, ptr %block, i64 %lo, i64 %hi) {{
 """
 
 
-def kernel_ir(text: str, symbol: str) -> Any:
-    """The optimised LLVM module of a kernel, with one C function named `symbol`.
+def kernel_text_to_ir(text: str, symbol: str) -> str:
+    """The LLVM IR of a kernel, as `translation.kernel_text_to_ir` gives it.
 
     Raises KernelError, which holds the text, if the text is not in the kernel language.
     """
@@ -361,7 +323,7 @@ def kernel_ir(text: str, symbol: str) -> Any:
         raise KernelError(f"a kernel could not be compiled: {error}\n\n{text}") from error
 
 
-def _kernel_ir(text: str, symbol: str) -> Any:
+def _kernel_ir(text: str, symbol: str) -> str:
     typing_context, target_context = cpu_target.typing_context, cpu_target.target_context
     function = _function(text)
     typing_context.refresh()
@@ -371,11 +333,6 @@ def _kernel_ir(text: str, symbol: str) -> Any:
     result = compiler.compile_extra(
         typing_context, target_context, function, arguments, types.int64, _flags(), {}, library=library
     )
-    code = library.get_llvm_str() + _entry(symbol, result.fndesc.llvm_func_name)
-    module = machinecode.parse(with_rounds_side_by_side(code) if has_long_rounds(text) else code)
-    used = [f.name for f in module.functions if f.is_declaration and f.name.startswith(_PREFIX)]
-    definitions = "".join(_definition(name) for name in used).replace("define internal", "define")
-    if used:
-        module.link_in(machinecode.parse(_declarations(definitions) + definitions))
-    machinecode.optimize(module, symbol)
-    return module
+    module = library.get_llvm_str()
+    called = set(_CALLED.findall(module))
+    return _DECLARED.sub("", module) + wordcode.definitions(called) + _entry(symbol, result.fndesc.llvm_func_name)
