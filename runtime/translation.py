@@ -194,9 +194,7 @@ class _Translator:
         return carried
 
     def _phi(self, result: Value, entry: str, first: Known, later: Known) -> str:
-        return (
-            f"{result.code} = phi {result.llvm_type} [ {first.code}, %{entry} ], [ {later.code}, %{self._ir.block} ]"
-        )
+        return f"{result.code} = phi {result.llvm_type} [ {first.code}, %{entry} ], [ {later.code}, %{self._ir.block} ]"
 
     def _forget_all_but(self, kept: dict[str, Known], without: str = "") -> None:
         """What a block defined is unknown behind it, and so is a loop's counter."""

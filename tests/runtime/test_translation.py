@@ -164,7 +164,7 @@ def test_what_is_refused(body: str, why: str) -> None:
 )
 def test_what_is_no_kernel(text: str) -> None:
     """A text is one function that ends."""
-    with pytest.raises(KernelError, match="one function|end with a return"):
+    with pytest.raises(KernelError, match=r"one function|end with a return"):
         kernel_text_to_ir(text, "k")
 
 
