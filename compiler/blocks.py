@@ -5,8 +5,8 @@ result for each block. How many blocks there are follows from sizes alone, and t
 are put together in order, so results do not depend on the number of threads.
 
 A row reduction without loops around it can be cut where all that follows it is computed
-once: a vector's norm, but not a vector divided by its norm. Nothing is cut where the
-outermost loop has no suitable divisor.
+once: a vector's norm, but not a vector divided by its norm. The last block may be
+shorter than the others.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ _BLOCK_COST = SHARED_COST // 4
 _MOST_BLOCKS = 1024
 _SHORTEST_BLOCK = 16
 """Rounds that a block has at least: the results of blocks are small beside what is reduced."""
+_WHOLE_ROUNDS = 64
+"""Blocks of many rounds are multiples of this, so that each begins where a line of the cache does."""
 
 
 @dataclass(frozen=True)
@@ -41,14 +43,15 @@ def in_blocks(nest: LoopNest, cost: int) -> Blocks | None:
     rows = [value for value in nest.row_reductions if 0 in nest.inner]
     if cost < SHARED_COST or not (ended or rows) or not _can_be_cut(nest, bool(rows)):
         return None
-    count = _block_count(nest.sizes[0], cost)
-    if count is None:
+    size = _block_size(nest.sizes[0], cost)
+    count = -(-nest.sizes[0] // size)
+    if count < 2:
         return None
     partials = {value: Value(TensorType(value.type.dtype, (count, *value.type.sizes))) for value in (*ended, *rows)}
     rests = [_combined(nest, value, partials[value], count) for value in ended]
     if rows:
         rests.append(_continued(nest, {value: partials[value] for value in rows}, count))
-    return Blocks(_cut(nest, partials, count), tuple(partials.values()), tuple(rests))
+    return Blocks(_cut(nest, partials, count, size), tuple(partials.values()), tuple(rests))
 
 
 def _can_be_cut(nest: LoopNest, rows: bool) -> bool:
@@ -61,17 +64,17 @@ def _can_be_cut(nest: LoopNest, rows: bool) -> bool:
     return all(nest.is_per_row(value) for equation in late for value in (*equation.operands, equation.output))
 
 
-def _block_count(size: int, cost: int) -> int | None:
-    """A divisor of the loop's size, near to the number of blocks that the cost asks for."""
-    wanted = max(2, min(cost // _BLOCK_COST, _MOST_BLOCKS, size // _SHORTEST_BLOCK))
-    near = [*range(wanted, 4 * wanted), *range(wanted - 1, max(2, wanted // 2) - 1, -1)]
-    return next((count for count in near if size % count == 0 and size // count >= _SHORTEST_BLOCK), None)
+def _block_size(rounds: int, cost: int) -> int:
+    """How many rounds a block has, so that there are about as many blocks as the cost asks for."""
+    wanted = max(2, min(cost // _BLOCK_COST, _MOST_BLOCKS, rounds // _SHORTEST_BLOCK))
+    size = max(_SHORTEST_BLOCK, -(-rounds // wanted))
+    return -(-size // _WHOLE_ROUNDS) * _WHOLE_ROUNDS if size > 4 * _WHOLE_ROUNDS else size
 
 
 # --- the blocks -------------------------------------------------------------------------------
 
 
-def _cut(nest: LoopNest, partials: Mapping[Value, Value], count: int) -> LoopNest:
+def _cut(nest: LoopNest, partials: Mapping[Value, Value], count: int, size: int) -> LoopNest:
     """The nest with a loop over blocks around it, and without what comes after reduced rows."""
     rows = 0 in nest.inner and bool(nest.row_reductions)
     kept = [
@@ -82,7 +85,6 @@ def _cut(nest: LoopNest, partials: Mapping[Value, Value], count: int) -> LoopNes
     equations = tuple(
         replace(equation, outputs=tuple(partials.get(value, value) for value in equation.outputs)) for equation in kept
     )
-    size = nest.sizes[0] // count
     writes = {
         value: _cut_access(access, size)
         for value, access in nest.writes.items()
@@ -100,6 +102,7 @@ def _cut(nest: LoopNest, partials: Mapping[Value, Value], count: int) -> LoopNes
         {partials.get(value, value): nest.level[value] for value in known},
         {partials.get(value, value): _shifted(loops) for value, loops in nest.ended.items()},
         frozenset(partials.get(value, value) for value in nest.row_reductions),
+        nest.sizes[0] if count * size > nest.sizes[0] else None,
     )
 
 

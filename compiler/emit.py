@@ -182,11 +182,22 @@ class _Emitter:
 
     @contextmanager
     def _loop(self, loop: int) -> Iterator[None]:
-        bounds = "lo, hi" if loop == 0 and self.split else self._size(loop)
-        self._line(f"for i{loop} in range({bounds}):")
+        self._line(f"for i{loop} in range({self._bounds(loop)}):")
         self.indent += 1
         yield
         self.indent -= 1
+
+    def _bounds(self, loop: int) -> str:
+        if loop == 0 and self.split:
+            return "lo, hi"
+        size = self._size(loop)
+        if loop != 1 or self.nest.rounds is None:
+            return size
+        if "rounds = " not in "".join(self.header):
+            self.header.append(f"    rounds = {self._word(Word(number=self.nest.rounds))}")
+        self._line(f"left = uint64(rounds - i0 * {size})")
+        self._line(f"m1 = minimum({size}, left)")
+        return "m1"
 
     def _new_name(self, letter: str = "v") -> str:
         self.counter += 1

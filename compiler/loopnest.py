@@ -42,6 +42,8 @@ class LoopNest:
     is no reduction. `reads` and `writes` hold the accesses of inputs and outputs. `varies` tells the
     loops that a value depends on, `level` how many row reductions come before it. A reduction in
     `ended` is accumulated in memory, once for each round of the loops in its value.
+    Where `rounds` is given, the loops 0 and 1 run over so many rounds together, and the last time
+    loop 1 ends early.
     """
 
     graph: Graph
@@ -53,6 +55,7 @@ class LoopNest:
     level: Mapping[Value, int]
     ended: Mapping[Value, frozenset[int]]
     row_reductions: frozenset[Value]
+    rounds: int | None = None
 
     @property
     def outer(self) -> tuple[int, ...]:

@@ -14,6 +14,7 @@ from .passes.cse import cse
 from .passes.dce import dce
 from .passes.expand import expand
 from .passes.fold import fold
+from .passes.peel import peel
 from .passes.simplify import simplify
 from .passes.stabilise import stabilise
 from .verify import verify
@@ -49,6 +50,8 @@ PIPELINE: tuple[Pass, ...] = (
     Pass("fold_expanded", fold, "definitions bring constants of their own"),
     Pass("simplify_expanded", simplify, "and general formulas, of which a case may be simple"),
     Pass("cse_expanded", cse, "and repeat what the graph computes already"),
+    Pass("peel", peel, "once definitions have brought all paddings, and equal ones are one", exact=False),
+    Pass("cse_peeled", cse, "pieces are computed from what others are computed from too"),
     Pass("dce", dce, "last: the others leave equations behind that nobody reads any more"),
 )
 

@@ -27,7 +27,7 @@ from .op import Kind, Piece
 from .ops.control import fused_op
 from .ops.copying import copy_op
 from .tensortype import TensorType, element_count
-from .views import Place, find_places, is_computed
+from .views import Place, find_places, is_computed, own_place, place_of_view
 
 _ALIGNMENT = 64
 
@@ -44,6 +44,81 @@ class PlannedStep:
     why_numpy: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Where in a join's result an operand lies, which is written there at once and never copied."""
+
+    whole: Value
+    layout: Layout
+
+
+def find_parts(graph: Graph) -> dict[Value, _Part]:
+    """The results of kernels that nobody reads but a join whose pieces do not overlap."""
+    uses, outputs = graph.uses(), set(graph.outputs)
+    found: dict[Value, _Part] = {}
+    for equation in graph.equations:
+        for piece in _separate_pieces(equation):
+            operand = equation.operands[piece.operand]
+            value = _stored_value(graph, operand)
+            alone = len(uses[operand]) == len(uses[value]) == equation.operands.count(operand) == 1
+            if alone and not {value, operand} & outputs and _is_stored_once(graph.producers.get(value), value):
+                layout = _without_ones(_layout_of_piece(equation, piece), operand.type, value.type)
+                found[value] = found[operand] = _Part(equation.output, layout)
+    return found
+
+
+def _stored_value(graph: Graph, value: Value) -> Value:
+    """What a value is a view of that adds or drops axes of size 1 and no more; else the value."""
+    while (equation := graph.producers.get(value)) is not None and equation.op.kind is Kind.VIEW:
+        (source,) = equation.operands
+        if not source.type.is_static or _sizes_above_one(source.type) != _sizes_above_one(value.type):
+            break
+        place = place_of_view(equation, own_place(source))
+        if place is None or _without_ones(place.layout, value.type, source.type) != _plain_layout(source.type):
+            break
+        value = source
+    return value
+
+
+def _plain_layout(type: TensorType) -> Layout:
+    return _without_ones(contiguous(type.sizes), type, type)
+
+
+def _sizes_above_one(type: TensorType) -> list[int]:
+    return [size for size in type.sizes if size != 1]
+
+
+def _without_ones(layout: Layout, type: TensorType, target: TensorType) -> Layout:
+    """The layout of a value of one type as one of another type, which has the same axes apart from those of size 1."""
+    strides = iter([stride for stride, size in zip(layout.strides, type.sizes, strict=True) if size != 1])
+    return Layout(layout.offset, tuple(0 if size == 1 else next(strides) for size in target.sizes))
+
+
+def _separate_pieces(equation: Equation) -> Sequence[Piece]:
+    """The pieces of a join, if each of its elements is in one of them and kernels write it; else none."""
+    if equation.op.pieces is None or any(why_not_type(one) for one in _types(equation)):
+        return []
+    pieces = equation.op.pieces(equation.operand_types, **equation.attributes)
+    covered = sum(element_count(piece.sizes) for piece in pieces)
+    return pieces if covered == equation.output.type.element_count else []
+
+
+def _is_stored_once(equation: Equation | None, value: Value) -> bool:
+    """Whether a kernel makes the value element by element; reductions have places of their own until they end."""
+    if equation is None or equation.op is not fused_op:
+        return False
+    inside: Graph = equation.attributes["graph"]
+    (result,) = [one for one, output in zip(inside.outputs, equation.outputs, strict=True) if output is value]
+    return inside.producers[result].op.kind is Kind.ELEMENTWISE
+
+
+def _layout_of_piece(equation: Equation, piece: Piece) -> Layout:
+    """How the elements of an operand lie in the join's result."""
+    whole = contiguous(equation.output.type.sizes).strides
+    offset = sum(start * stride for start, stride in zip(piece.starts, whole, strict=True))
+    return Layout(offset, tuple(step * stride for step, stride in zip(piece.steps, whole, strict=True)))
+
+
 @dataclass
 class _Planner:
     graph: Graph
@@ -54,6 +129,7 @@ class _Planner:
     steps: list[Step] = field(default_factory=list)
     first: dict[int, int] = field(default_factory=dict)
     last: dict[int, int] = field(default_factory=dict)
+    parts: dict[Value, _Part] = field(default_factory=dict)
 
     # --- slots ----------------------------------------------------------------------------------
 
@@ -72,6 +148,11 @@ class _Planner:
             return self.new_slot(value, Slot(kind, type.dtype.numpy, type.sizes))  # type: ignore[arg-type]  # two literals
         return self.new_slot(value, Slot(kind, type.dtype.numpy, dynamic=True))  # type: ignore[arg-type]  # two literals
 
+    def slot_of_result(self, value: Value) -> int:
+        """The slot into which a kernel writes a result: its own, or that of the join that it is part of."""
+        whole = self.parts[value].whole if value in self.parts else value
+        return self.numbers[whole] if whole in self.numbers else self.own_slot(whole)
+
     def slot_of(self, value: Value) -> int:
         """The slot in which the elements of a value lie, which the next step reads."""
         place = self.places.get(value)
@@ -82,6 +163,7 @@ class _Planner:
     # --- steps ----------------------------------------------------------------------------------
 
     def plan(self) -> Program:
+        self.parts = find_parts(self.graph)
         for value in self.graph.inputs:
             self.new_slot(value, Slot("input", value.type.dtype.numpy, value.type.sizes))
         for equation in self.graph.equations:
@@ -117,6 +199,11 @@ class _Planner:
             equation.attributes["inner"],
             equation.attributes["axes"],
             sources,
+            {
+                value: self.parts[output].layout
+                for value, output in zip(inside.outputs, equation.outputs, strict=True)
+                if output in self.parts
+            },
         )
         slots = {
             value: self.slot_of(operand)
@@ -124,7 +211,7 @@ class _Planner:
             if not source.computed
         }
         for value, output in zip(inside.outputs, equation.outputs, strict=True):
-            slots[value] = self.own_slot(output)
+            slots[value] = self.slot_of_result(output)
         cost = kernel_cost(equation)
         blocks = in_blocks(nest, cost)
         if blocks is None:
@@ -163,10 +250,13 @@ class _Planner:
             return False
         pieces = equation.op.pieces(equation.operand_types, **equation.attributes)
         sources = [self.source(operand) for operand in equation.operands]
-        slots = [None if one.computed else self.slot_of(operand) for one, operand in _paired(sources, equation)]
-        target = self.own_slot(equation.output)
+        slots = [
+            None if one.computed or operand in self.parts else self.slot_of(operand)
+            for one, operand in _paired(sources, equation)
+        ]
+        target = self.slot_of_result(equation.output)
         for piece in pieces:
-            if element_count(piece.sizes):
+            if element_count(piece.sizes) and equation.operands[piece.operand] not in self.parts:
                 self.add_piece(equation, piece, sources[piece.operand], slots[piece.operand], target)
         return True
 
@@ -264,9 +354,6 @@ def emit_piece(equation: Equation, piece: Piece, source: Source) -> tuple[Emitte
     copying = Graph(equation.op.name, (inside,), (Equation(copy_op, (inside,), {}, (outside,)),), (outside,))
     rank = len(piece.sizes)
     layout = source.layout if len(source.layout.strides) == rank else Layout(source.layout.offset, (0,) * rank)
-    whole = contiguous(equation.output.type.sizes).strides
-    offset = sum(start * stride for start, stride in zip(piece.starts, whole, strict=True))
-    strides = tuple(step * stride for step, stride in zip(piece.steps, whole, strict=True))
     loops = [axis for axis, size in enumerate(piece.sizes) if size != 1]
     axes = tuple(loops.index(axis) if axis in loops else None for axis in range(rank))
     nest = build_loopnest(
@@ -275,7 +362,7 @@ def emit_piece(equation: Equation, piece: Piece, source: Source) -> tuple[Emitte
         None,
         (axes, axes),
         [Source(layout, source.computed)],
-        {outside: Layout(offset, strides)},
+        {outside: _layout_of_piece(equation, piece)},
     )
     return emit_kernel(nest), inside, outside
 
