@@ -164,6 +164,24 @@ class Graph:
     __repr__ = __str__
 
 
+def without_effects(equations: Sequence[Equation]) -> tuple[Equation, ...]:
+    """The equations for a second run: what has an effect and no result is left out, inside of graphs too."""
+    return tuple(
+        _without_inner_effects(equation) for equation in equations if equation.outputs or not equation.op.effect
+    )
+
+
+def _without_inner_effects(equation: Equation) -> Equation:
+    if equation.op.effect or not equation.has_effect:
+        return equation
+    inner = {
+        name: value.with_equations(without_effects(value.equations))
+        for name, value in equation.attributes.items()
+        if isinstance(value, Graph)
+    }
+    return replace(equation, attributes={**equation.attributes, **inner})
+
+
 def constant_of(value: Value, producers: Mapping[Value, Equation]) -> np.ndarray[Any, Any] | None:
     """The array that `value` always is, where a `constant` equation makes it, else None."""
     equation = producers.get(value)

@@ -35,6 +35,11 @@ class SubgraphWriter(GraphWriter):
         return {key: operand for key, (operand, _) in self._captured.items()}
 
     @property
+    def captured(self) -> list[tuple[Operand, Symbol]]:
+        """Each operand of the graph around that is read here, with the input that stands for it."""
+        return list(self._captured.values())
+
+    @property
     def own_inputs(self) -> list[Value]:
         """The inputs that are no captures."""
         captured = {symbol.value for _, symbol in self._captured.values()}

@@ -7,6 +7,7 @@ what a trace adds on top (captures, variables, guards) is the tracer's.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -161,6 +162,22 @@ class GraphWriter(Interpreter):
         for value in outputs:
             self._producers[value] = equation
         return tuple(Symbol(value, self, location) for value in outputs)
+
+    def extend(self, value: Value, attributes: Mapping[str, Any], types: Sequence[TensorType], place: int) -> Equation:
+        """Let the equation that makes `value` have other attributes, and more outputs, from number `place` on.
+
+        Its former outputs are what they were.
+        """
+        old = self._producers[value]
+        more = tuple(Value(type) for type in types)
+        new = replace(old, attributes=dict(attributes), outputs=(*old.outputs[:place], *more, *old.outputs[place:]))
+        self.equations[self.equations.index(old)] = new
+        self._producers.update(dict.fromkeys(new.outputs, new))
+        return new
+
+    def producer_of(self, value: Value) -> Equation | None:
+        """The equation that makes a value here."""
+        return self._producers.get(value)
 
     def _place(self) -> tuple[Location | None, str]:
         if self.location is not None or not self._locate:

@@ -15,156 +15,19 @@ from typing import Any
 
 import numpy as np
 
-from graphjit.compiler.dispatch import Scope, current_scope, interpreting, tell_recorders
-from graphjit.compiler.gradient import Recording, backward, is_differentiable
-from graphjit.compiler.graph import Equation, Graph, Value
+from graphjit.compiler.derivative import Derivative, Halves, Positions, cut, derive, write_into
+from graphjit.compiler.dispatch import Scope, current_scope, tell_recorders
+from graphjit.compiler.gradient import Recording, is_differentiable
+from graphjit.compiler.graph import Graph, Value, without_effects
 from graphjit.compiler.op import Kind, Op, Pullback
-from graphjit.compiler.operand import Operand
 from graphjit.compiler.tensortype import TensorType
-from graphjit.compiler.writer import GraphWriter, Symbol, replay
+from graphjit.compiler.writer import GraphWriter
 from graphjit.runtime.errors import UnimplementedError
 
 from .program import Program
 from .tensor import Tensor
 
 Array = np.ndarray[Any, Any]
-Positions = tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Derivative:
-    """The derivative of a graph by some of its inputs, as a graph of the inputs and of cotangents.
-
-    Attributes:
-      inputs, cotangents: its inputs, in two groups; there is a cotangent for each differentiable result.
-      equations: the forward part and then the backward part.
-      results: the forward graph's outputs.
-      gradients: for each input by which was differentiated its cotangent, None where there is none.
-      origins: values of the traced graph and those that stand for them here.
-    """
-
-    name: str
-    inputs: tuple[Value, ...]
-    cotangents: tuple[Value, ...]
-    equations: tuple[Equation, ...]
-    results: tuple[Value, ...]
-    gradients: tuple[Value | None, ...]
-    origins: Mapping[Value, Value]
-
-    @property
-    def reached(self) -> tuple[Value, ...]:
-        """The gradients that there are."""
-        return tuple(value for value in self.gradients if value is not None)
-
-
-def derive(
-    graph: Graph, types: Sequence[TensorType], count: int, by: Positions, origins: Mapping[Value, Value]
-) -> Derivative:
-    """The derivative of the first `count` outputs of a graph, for inputs of these types."""
-    writer = GraphWriter(f"{graph.name}_gradient", locate=False)
-    inputs = [writer.input(given, value.name) for value, given in zip(graph.inputs, types, strict=True)]
-    recording = Recording()
-    for position in by:
-        recording.watch(inputs[position])
-    with interpreting(writer, (recording,)):
-        outputs = write_into(writer, graph, inputs, origins)
-    targets = [output for output in outputs[:count] if is_differentiable(output.dtype)]
-    cotangents = [writer.input(target.type, "g") for target in targets]
-    with interpreting(writer):
-        found = backward(recording, zip(targets, cotangents, strict=True), [inputs[position] for position in by])
-        gradients = [found.of(inputs[position]) for position in by]
-        values = tuple(None if one is None else writer.lift(one).value for one in gradients)
-    return Derivative(
-        writer.name,
-        tuple(symbol.value for symbol in inputs),
-        tuple(symbol.value for symbol in cotangents),
-        tuple(writer.equations),
-        tuple(symbol.value for symbol in outputs),
-        values,
-        {value: symbol.value for value, symbol in writer.environment.items()},
-    )
-
-
-def write_into(
-    writer: GraphWriter, graph: Graph, operands: Sequence[Operand], origins: Mapping[Value, Value]
-) -> list[Symbol]:
-    """Write a graph's equations into `writer`; closures over values of its origin find their counterparts."""
-    held: dict[Value, list[Value]] = {}
-    for value, here in origins.items():
-        held.setdefault(here, []).append(value)
-    for value, operand in zip(graph.inputs, operands, strict=True):
-        symbol = writer.lift(operand)
-        writer.environment.update(dict.fromkeys(held.get(value, ()), symbol))
-    outputs = replay(graph, operands, writer)
-    for here, values in held.items():
-        if here in writer.environment:
-            writer.environment.update(dict.fromkeys(values, writer.environment[here]))
-    return outputs
-
-
-@dataclass(frozen=True)
-class Halves:
-    """A derivative cut in two.
-
-    Attributes:
-      forward: its outputs are the results and then the residuals.
-      backward: from `needs` (which of residuals, inputs and cotangents it reads) to the gradients.
-    """
-
-    forward: Graph
-    backward: Graph
-    residuals: tuple[Value, ...]
-
-
-def cut(derivative: Derivative) -> Halves:
-    """Separate what does not depend on the cotangents from what does."""
-    late: set[Value] = set(derivative.cotangents)
-    forward: list[Equation] = []
-    after: list[Equation] = []
-    for equation in derivative.equations:
-        if any(operand in late for operand in equation.operands):
-            late.update(equation.outputs)
-            after.append(equation)
-        else:
-            forward.append(equation)
-    repeated, residuals = _handed_over(derivative, forward, after, late)
-    return Halves(
-        Graph(derivative.name, derivative.inputs, tuple(forward), (*derivative.results, *residuals)),
-        Graph(
-            derivative.name,
-            (*residuals, *derivative.inputs, *derivative.cotangents),
-            (*repeated, *after),
-            derivative.reached,
-        ),
-        tuple(residuals),
-    )
-
-
-def _handed_over(
-    derivative: Derivative, forward: Sequence[Equation], after: Sequence[Equation], late: set[Value]
-) -> tuple[list[Equation], list[Value]]:
-    """What the backward part reads of the forward part: equations to repeat there, and values to keep."""
-    makers = {output: equation for equation in forward for output in equation.outputs}
-    wanted = [operand for equation in after for operand in equation.operands]
-    wanted.extend(value for value in derivative.reached)
-    repeated: set[Equation] = set()
-    residuals: dict[Value, None] = {}
-    while wanted:
-        value = wanted.pop()
-        maker = makers.get(value)
-        if maker is None or value in late or maker in repeated:
-            continue
-        if _costs_nothing(maker):
-            repeated.add(maker)
-            wanted.extend(maker.operands)
-        else:
-            residuals[value] = None
-    return [equation for equation in forward if equation in repeated], list(residuals)
-
-
-def _costs_nothing(equation: Equation) -> bool:
-    """Whether to write an equation again is better than to keep its result: constants, and views."""
-    return equation.op.kind in (Kind.SOURCE, Kind.VIEW) and not equation.must_run
 
 
 @dataclass(frozen=True)
@@ -259,8 +122,7 @@ class Differentiable:
             if found is None:
                 one = self._derivative(by)
                 inputs = (*one.inputs, *one.cotangents)
-                pure = tuple(equation for equation in one.equations if not equation.has_effect)
-                graph = Graph(one.name, inputs, pure, one.reached)
+                graph = Graph(one.name, inputs, without_effects(one.equations), one.reached)
                 types = [value.type for value in inputs]
                 found = Differentiable(self._plain.like(graph), types, len(one.reached), one.origins)
                 self._wholes[by] = found

@@ -7,15 +7,27 @@ same dtypes and ranks.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from graphjit.runtime.errors import InvalidArgumentError
 
-from ..graph import Graph
-from ..op import Differentiability, Example, Kind, Op, declare
-from ..operand import require_kind
+from ..dispatch import apply_all
+from ..graph import Graph, Value
+from ..innerderivative import (
+    InnerHalves,
+    continued,
+    derive_inside,
+    extended,
+    here,
+    present_attributes,
+    zeros_of,
+)
+from ..op import Example, Kind, Op, Pullback, declare, find_op
+from ..operand import PUBLIC, require_kind
 from ..tensortype import TensorType, float64
 from ..writer import write_graph
 from .arithmetic import add, multiply
@@ -102,6 +114,126 @@ def _run_switch(index: Array, *arrays: Array, **cases: Graph) -> tuple[Array, ..
     return _run(graphs[chosen(int(index), len(graphs))], arrays)
 
 
+# --- gradients --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Slots:
+    """Results that branches hand over to their backward parts: one holds a value of each branch, or of some."""
+
+    types: list[TensorType] = field(default_factory=list)
+    values: list[dict[int, Value]] = field(default_factory=list)
+
+    def add(self, branch: int, value: Value) -> None:
+        """Find a place for a value of a branch."""
+        for type, holders in zip(self.types, self.values, strict=True):
+            if type == value.type and branch not in holders:
+                holders[branch] = value
+                return
+        self.types.append(value.type)
+        self.values.append({branch: value})
+
+
+def _pull_back(
+    op: Op, wanted: tuple[bool, ...], g: tuple[Any, ...], y: tuple[Any, ...], operands: tuple[Any, ...], given: Any
+) -> Sequence[Any]:
+    """The same branch, backwards: each has its derivative, for what it keeps of its forward part."""
+    graphs = branches_of(present_attributes(y, given))
+    by = [place - 1 for place, is_wanted in enumerate(wanted) if is_wanted]
+    halves = [derive_inside(one, len(y), by, one.inputs) for one in graphs]
+    reached = [place for place in range(len(by)) if any(one.gradients[place] is not None for one in halves)]
+    if not reached:
+        return [None] * len(operands)
+    slots = _Slots()
+    for branch, half in enumerate(halves):
+        for value in half.kept:
+            slots.add(branch, value)
+    histories = _extended(op, graphs, halves, slots, operands, y)
+    seeds = [place for place in range(len(y)) if any(one.cotangents[place] is not None for one in halves)]
+    captures = {id(operand): operand for half in halves for operand, _ in half.captures}
+    backward = [
+        _backward_graph(branch, graph, half, slots, seeds, reached, captures, by)
+        for branch, (graph, half) in enumerate(zip(graphs, halves, strict=True))
+    ]
+    attributes = branch_attributes(backward, op.name == "cond")
+    inputs = (operands[0], *operands[1:], *histories, *(g[place] for place in seeds), *captures.values())
+    found = apply_all(op, inputs, attributes)
+    gradients: list[Any] = [None] * len(operands)
+    for place, gradient in zip(reached, found, strict=True):
+        gradients[by[place] + 1] = gradient
+    return gradients
+
+
+def _extended(
+    op: Op,
+    graphs: Sequence[Graph],
+    halves: Sequence[InnerHalves],
+    slots: _Slots,
+    operands: tuple[Any, ...],
+    y: tuple[Any, ...],
+) -> tuple[Any, ...]:
+    """Let the equation hand over what the slots hold; the results that they are."""
+    if not slots.types:
+        return ()
+    present = len(graphs[0].outputs)
+    forward = [
+        continued(
+            Graph(graph.name, graph.inputs, half.forward, graph.outputs),
+            partial(_with_slots, graph, branch, slots),
+            graph.name,
+        )
+        for branch, (graph, half) in enumerate(zip(graphs, halves, strict=True))
+    ]
+    attributes = branch_attributes(forward, op.name == "cond")
+    outputs = extended(op, operands, y, attributes, slots.types, present)
+    return outputs[present:]
+
+
+def _with_slots(graph: Graph, branch: int, slots: _Slots) -> list[Any]:
+    held = zip(slots.types, slots.values, strict=True)
+    return [
+        *map(here, graph.outputs),
+        *(here(holders[branch]) if branch in holders else zeros_of(type) for type, holders in held),
+    ]
+
+
+def _backward_graph(
+    branch: int,
+    graph: Graph,
+    half: InnerHalves,
+    slots: _Slots,
+    seeds: Sequence[int],
+    reached: Sequence[int],
+    captures: Mapping[int, Any],
+    by: Sequence[int],
+) -> Graph:
+    """The backward part of a branch, with the inputs that those of all branches have."""
+    kept = [holders.get(branch) or Value(type) for type, holders in zip(slots.types, slots.values, strict=True)]
+    cotangents = [half.cotangents[place] or Value(graph.outputs[place].type) for place in seeds]
+    own = {id(operand): value for operand, value in half.captures}
+    others = [own.get(key) or Value(operand.type) for key, operand in captures.items()]
+    inputs = (*graph.inputs, *kept, *cotangents, *others)
+
+    def gradients() -> list[Any]:
+        found = []
+        for place in reached:
+            value = half.gradients[place]
+            found.append(PUBLIC["zeros_like"](here(graph.inputs[by[place]])) if value is None else here(value))
+        return found
+
+    return continued(Graph(graph.name, inputs, half.backward, ()), gradients, f"{graph.name}_gradient")
+
+
+def _of(op_name: str) -> Pullback:
+    def function(wanted: tuple[bool, ...], g: Any, y: Any, *operands: Any, **given: Graph) -> Sequence[Any]:
+        return _pull_back(find_op(op_name), wanted, g, y, operands, given)
+
+    return Pullback(function)
+
+
+# --- the ops ----------------------------------------------------------------------------------------
+
+
 def can_fail(types: tuple[TensorType, ...], attributes: Mapping[str, Any]) -> bool:
     """Whether a graph that an equation holds has effects, or may raise."""
     graphs = [value for value in attributes.values() if isinstance(value, Graph)]
@@ -124,7 +256,7 @@ cond_op: Op = declare(
         kind=Kind.CONTROL,
         infer=_infer_cond,
         numpy=_run_cond,
-        gradient=Differentiability.MISSING,
+        gradient=_of("cond"),
         several=True,
         fails=can_fail,
         examples=(
@@ -141,7 +273,7 @@ switch_op: Op = declare(
         kind=Kind.CONTROL,
         infer=_infer_switch,
         numpy=_run_switch,
-        gradient=Differentiability.MISSING,
+        gradient=_of("switch"),
         several=True,
         fails=can_fail,
         examples=(

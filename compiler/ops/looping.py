@@ -8,15 +8,18 @@ results are stacked, one row for each round.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from graphjit.runtime.errors import InvalidArgumentError
 
-from ..graph import Graph
-from ..op import Differentiability, Example, Kind, Op, declare
-from ..operand import require_kind
+from ..dispatch import apply_all
+from ..graph import Graph, Value
+from ..innerderivative import active_carried, continued, derive_inside, extended, here, present_attributes
+from ..op import Example, Kind, Op, Pullback, declare, find_op
+from ..operand import PUBLIC, require_kind
 from ..tensortype import Dimension, TensorType, float64, int32, int64
 from ..writer import write_graph
 from .arithmetic import add, multiply, subtract
@@ -40,6 +43,153 @@ def _row(type: TensorType) -> TensorType:
     if not type.rank:
         raise InvalidArgumentError("a loop runs over the rows of tensors, and a scalar has none")
     return TensorType(type.dtype, type.shape[1:])
+
+
+# --- gradients --------------------------------------------------------------------------------------
+
+
+class _Backwards:
+    """The derivative of a loop: a loop over the rounds in the other order, over what each round kept.
+
+    Args:
+      body: what a round does by now; its first results are those that cotangents `g` came for.
+      carried, sliced: how many of its inputs are carried, and how many are rows.
+      wanted: for each input of the body whether a cotangent is asked for.
+      g: cotangents of the carried values and of the stacked ones.
+    """
+
+    def __init__(self, body: Graph, carried: int, sliced: int, wanted: Sequence[bool], g: Sequence[Any]) -> None:
+        self.body = body
+        self.carried, self.sliced = carried, sliced
+        self.g = g
+        asked = [place for place, is_wanted in enumerate(wanted) if is_wanted]
+        self.active = active_carried(body, carried, asked)
+        behind = carried + sliced
+        rows = [place for place in asked if carried <= place < behind]
+        fixed = [place for place in asked if place >= behind]
+        by = [*self.active, *rows, *fixed]
+        self.half = derive_inside(body, len(g), by, body.inputs[carried:], body.inputs[behind:])
+        found = dict(zip(by, self.half.gradients, strict=True))
+        self.gradients = found
+        self.rows = [place for place in rows if found[place] is not None]
+        self.fixed = [place for place in fixed if found[place] is not None]
+        stacked = body.outputs[carried:]
+        self.fresh = [value for value in self.half.kept if value not in stacked]
+        """What is kept and is no stacked result yet."""
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether there is anything to compute."""
+        return bool(self.active or self.rows or self.fixed)
+
+    def extended_body(self) -> Graph:
+        """The body with what is kept as further stacked results."""
+        outputs = (*self.body.outputs, *self.fresh)
+        return Graph(self.body.name, self.body.inputs, self.half.forward, outputs)
+
+    def apply(
+        self, rounds: Any, stacked: Sequence[Any], over: Sequence[Any], captured: Sequence[Any], again: Any
+    ) -> dict[int, Any]:
+        """The cotangents by number of the body's input.
+
+        `stacked` are all stacked results of the extended loop, `over` and `captured` the operands for the rows and
+        the other inputs, `again` the length and order of the new loop.
+        """
+        carried, behind = self.carried, self.carried + self.sliced
+        body_inputs, outputs = self.body.inputs, (*self.body.outputs, *self.fresh)
+        seeds = [place for place, value in enumerate(self.half.cotangents) if value is not None and place >= carried]
+        sums = [Value(body_inputs[place].type, "sum") for place in self.fixed]
+        state = [self.half.cotangents[place] or Value(body_inputs[place].type, "g") for place in self.active]
+        rows = [self.half.cotangents[place] for place in seeds]
+        inputs = (*state, *sums, *rows, *self.half.kept, *body_inputs[carried:], *(v for _, v in self.half.captures))
+        places = [outputs[carried:].index(value) for value in self.half.kept]
+        graph = continued(
+            Graph(self.body.name, tuple(inputs), self.half.backward, ()),  # type: ignore[arg-type]  # seeds have cotangents
+            partial(self._results, state, sums),
+            f"{self.body.name}_gradient",
+        )
+        operands = (
+            rounds,
+            *(self.g[place] for place in self.active),
+            *(PUBLIC["zeros_like"](captured[place - behind]) for place in self.fixed),
+            *(self.g[place] for place in seeds),
+            *(stacked[place] for place in places),
+            *over,
+            *captured,
+            *(operand for operand, _ in self.half.captures),
+        )
+        sliced = len(seeds) + len(places) + len(over)
+        attributes = {"body": graph, "carried": len(state) + len(sums), "sliced": sliced, **again}
+        found = apply_all(find_op("scan"), operands, attributes)
+        return dict(zip((*self.active, *self.fixed, *self.rows), found, strict=True))
+
+    def _results(self, state: Sequence[Value], sums: Sequence[Value]) -> list[Any]:
+        """What a round of the new loop hands on, and its rows."""
+        found: list[Any] = []
+        for place, before in zip(self.active, state, strict=True):
+            value = self.gradients[place]
+            found.append(PUBLIC["zeros_like"](here(before)) if value is None else here(value))
+        for place, total in zip(self.fixed, sums, strict=True):
+            found.append(add(here(total), here(_known(self.gradients[place]))))
+        found.extend(here(_known(self.gradients[place])) for place in self.rows)
+        return found
+
+
+def _known(value: Value | None) -> Value:
+    assert value is not None
+    return value
+
+
+def _while_gradient(
+    wanted: tuple[bool, ...], g: Any, y: Any, *operands: Any, condition: Graph, body: Graph, carried: int
+) -> Sequence[Any]:
+    present = present_attributes(y, {"condition": condition, "body": body, "carried": carried})
+    back = _Backwards(present["body"], carried, 0, wanted, g[:-1])
+    if not back.is_needed:
+        return [None] * len(operands)
+    stacked = _extended(while_op, operands, y, present, back, len(present["body"].outputs), None)
+    captured = operands[carried:]
+    found = back.apply(y[-1], stacked[:-1], (), captured, {"length": None, "reverse": True})
+    return [found.get(place) if is_wanted else None for place, is_wanted in enumerate(wanted)]
+
+
+def _extended(
+    op: Op,
+    operands: tuple[Any, ...],
+    y: tuple[Any, ...],
+    present: Mapping[str, Any],
+    back: _Backwards,
+    place: int,
+    length: Dimension,
+) -> tuple[Any, ...]:
+    """Let the loop keep what its derivative reads; its results behind the carried ones."""
+    types = [_stacked(value.type, length) for value in back.fresh]
+    if not types and len(present["body"].outputs) == len(back.g):
+        return y[back.carried :]
+    attributes = {**present, "body": back.extended_body()}
+    return extended(op, operands, y, attributes, types, place)[back.carried :]
+
+
+def _scan_gradient(
+    wanted: tuple[bool, ...],
+    g: Any,
+    y: Any,
+    *operands: Any,
+    body: Graph,
+    carried: int,
+    sliced: int,
+    length: int | None,
+    reverse: bool,
+) -> Sequence[Any]:
+    given = {"body": body, "carried": carried, "sliced": sliced, "length": length, "reverse": reverse}
+    present = present_attributes(y, given)
+    back = _Backwards(present["body"], carried, sliced, wanted[1:], g)
+    if not back.is_needed:
+        return [None] * len(operands)
+    rounds, _, over, captured = _split_scan(operands, carried, sliced)
+    stacked = _extended(scan_op, operands, y, present, back, len(present["body"].outputs), length)
+    found = back.apply(rounds, stacked, over, captured, {"length": length, "reverse": not reverse})
+    return [None, *(found.get(place) if is_wanted else None for place, is_wanted in enumerate(wanted[1:]))]
 
 
 # --- while ------------------------------------------------------------------------------------------
@@ -104,7 +254,7 @@ while_op: Op = declare(
         kind=Kind.CONTROL,
         infer=_infer_while,
         numpy=_run_while,
-        gradient=Differentiability.MISSING,
+        gradient=Pullback(_while_gradient),
         several=True,
         fails=can_fail,
         examples=(
@@ -177,7 +327,7 @@ scan_op: Op = declare(
         kind=Kind.CONTROL,
         infer=_infer_scan,
         numpy=_run_scan,
-        gradient=Differentiability.MISSING,
+        gradient=Pullback(_scan_gradient),
         several=True,
         fails=can_fail,
         examples=(
