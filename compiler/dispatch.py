@@ -65,7 +65,8 @@ class Scope:
     recorders: tuple[Recorder, ...] = ()
 
 
-_scope: ContextVar[Scope] = ContextVar("graphjit_scope")
+scope_variable: ContextVar[Scope] = ContextVar("graphjit_scope")
+"""Holds nothing, or `usual_scope()`, where ops are computed at once and nobody listens."""
 _default: list[Scope] = []
 
 
@@ -74,15 +75,25 @@ def set_default_interpreter(interpreter: Interpreter) -> None:
     _default[:] = [Scope(interpreter)]
 
 
+def usual_scope() -> Scope:
+    """The scope where no other interpreter was put in charge, and nobody listens."""
+    return _default[0]
+
+
+def _scope_with(interpreter: Interpreter, recorders: tuple[Recorder, ...]) -> Scope:
+    usual = _default[0]
+    return usual if interpreter is usual.interpreter and not recorders else Scope(interpreter, recorders)
+
+
 def current_scope() -> Scope:
     """The scope of this thread or task."""
-    return _scope.get(None) or _default[0]
+    return scope_variable.get(None) or _default[0]
 
 
 def is_plain() -> bool:
     """Whether ops are computed at once and nobody listens: what a call needs to know that may take a short cut."""
-    scope = _scope.get(None)
-    return scope is None or (not scope.recorders and scope.interpreter is _default[0].interpreter)
+    scope = scope_variable.get(None)
+    return scope is None or scope is _default[0]
 
 
 def current_interpreter() -> Interpreter:
@@ -93,11 +104,11 @@ def current_interpreter() -> Interpreter:
 @contextmanager
 def interpreting(interpreter: Interpreter, recorders: tuple[Recorder, ...] = ()) -> Iterator[None]:
     """Put `interpreter` in charge, with these recorders only."""
-    token = _scope.set(Scope(interpreter, recorders))
+    token = scope_variable.set(_scope_with(interpreter, recorders))
     try:
         yield
     finally:
-        _scope.reset(token)
+        scope_variable.reset(token)
 
 
 @contextmanager
@@ -110,14 +121,14 @@ def not_recording() -> Iterator[None]:
 def add_recorder(recorder: Recorder) -> None:
     """Let `recorder` listen in this thread or task."""
     scope = current_scope()
-    _scope.set(Scope(scope.interpreter, (*scope.recorders, recorder)))
+    scope_variable.set(Scope(scope.interpreter, (*scope.recorders, recorder)))
 
 
 def remove_recorder(recorder: Recorder) -> None:
     """Undo `add_recorder`."""
     scope = current_scope()
     kept = tuple(one for one in scope.recorders if one is not recorder)
-    _scope.set(Scope(scope.interpreter, kept))
+    scope_variable.set(_scope_with(scope.interpreter, kept))
 
 
 @contextmanager
@@ -138,7 +149,7 @@ def apply(op: Op, *operands: Operand, **attributes: Any) -> Any:
 
 def apply_all(op: Op, operands: tuple[Operand, ...], attributes: Mapping[str, Any]) -> tuple[Operand, ...]:
     """Interpret `op`; its outputs."""
-    scope = _scope.get(None) or _default[0]
+    scope = scope_variable.get(None) or _default[0]
     outputs = scope.interpreter.apply(op, operands, attributes)
     if scope.recorders:
         tell_recorders(scope, op, scope.interpreter.resolved(operands), attributes, outputs)

@@ -67,7 +67,7 @@ class StepTime:
     seconds: float
 
 
-class _Frame:
+class Frame:
     """What one run at a time needs: the slots' addresses, status words, an arena, views for NumPy steps."""
 
     __slots__ = ("_keep", "addresses", "arena", "pointer", "status", "values")
@@ -89,6 +89,10 @@ class _Frame:
         words = (self.addresses, plan.table, plan.binding)
         self._keep = np.array([*map(address_of, words), BOARD, plan.slot_count], np.uint64)
         self.pointer = address_of(self._keep)
+
+    def place(self, slot: int) -> int:
+        """Where the address of a slot's elements stands."""
+        return address_of(self.addresses) + 8 * slot
 
 
 class _Plan:
@@ -226,8 +230,10 @@ class Executable:
         self._plan = _Plan(program)
         self._explain = explain
         self._sequencer = walk.sequencer()
-        self._frames: deque[_Frame] = deque([_Frame(self._plan)])
+        self._frames: deque[Frame] = deque([Frame(self._plan)])
         short = self._plan.cost < HOLDING_COST
+        self.holds_lock = short
+        """Whether a run is so short that other Python threads wait meanwhile."""
         self._start = self._sequencer.start_holding if short else self._sequencer.start
         self._resume = self._sequencer.resume
         slots = self._plan.program.slots
@@ -267,6 +273,19 @@ class Executable:
         """How many steps return to Python."""
         return sum(isinstance(step, NumpyStep) for step in self._plan.program.steps)
 
+    @property
+    def runs_through(self) -> bool:
+        """Whether a run never stops before its end unless it fails, and needs no other threads."""
+        fixed = not any(self._plan.program.slots[n].dynamic for n in self._plan.program.outputs)
+        return fixed and not self._shares and all(row[0] != walk.PAUSE for row in self._plan.rows)
+
+    def take_frame(self) -> Frame:
+        """A frame for the caller alone, who fills the places of inputs and outputs and walks it himself."""
+        try:
+            return self._frames.pop()
+        except IndexError:
+            return Frame(self._plan)
+
     def run(self, arrays: Sequence[Array]) -> list[Array]:
         """The outputs for these inputs, whose dtypes and shapes the caller has checked.
 
@@ -280,7 +299,7 @@ class Executable:
         try:
             frame = self._frames.pop()
         except IndexError:
-            frame = _Frame(self._plan)
+            frame = Frame(self._plan)
         try:
             outputs = [make(*facts) for make, facts in self._results]
             if self._binds:
@@ -293,7 +312,7 @@ class Executable:
         finally:
             self._frames.append(frame)
 
-    def _bind(self, frame: _Frame, arrays: Sequence[Array], outputs: Sequence[Array]) -> int:
+    def _bind(self, frame: Frame, arrays: Sequence[Array], outputs: Sequence[Array]) -> int:
         """Bind and run without reading NumPy's objects from native code."""
         if not all(array.flags.c_contiguous and array.flags.aligned for array in arrays):
             return walk.NOT_PLAIN
@@ -302,7 +321,7 @@ class Executable:
             frame.addresses[number] = address_of(array)
         return int(self._resume(None, frame.pointer, 0))
 
-    def _go_on(self, frame: _Frame, arrays: Sequence[Array], outputs: list[Array], answer: int) -> list[Array]:
+    def _go_on(self, frame: Frame, arrays: Sequence[Array], outputs: list[Array], answer: int) -> list[Array]:
         """Take care of whatever made the walk stop before its end, until it ends."""
         if answer == walk.NOT_PLAIN:
             plain = [np.require(array, requirements=["C", "A"]) for array in arrays]
@@ -318,14 +337,14 @@ class Executable:
         finally:
             self._empty(frame)
 
-    def _restart(self, frame: _Frame, arrays: Sequence[Array], outputs: list[Array]) -> list[Array]:
+    def _restart(self, frame: Frame, arrays: Sequence[Array], outputs: list[Array]) -> list[Array]:
         if self._binds:
             answer = self._start((*arrays, *outputs), frame.pointer, 0)
         else:
             answer = self._bind(frame, arrays, outputs)
         return self._go_on(frame, arrays, outputs, answer) if answer else outputs
 
-    def _fill(self, frame: _Frame, arrays: Sequence[Array], outputs: Sequence[Array]) -> None:
+    def _fill(self, frame: Frame, arrays: Sequence[Array], outputs: Sequence[Array]) -> None:
         """Make inputs and outputs known by slot, for NumPy steps."""
         program = self._plan.program
         for number, array in zip(program.inputs, arrays, strict=True):
@@ -335,18 +354,18 @@ class Executable:
             if not program.slots[number].dynamic:
                 frame.values[number] = next(fixed)
 
-    def _empty(self, frame: _Frame) -> None:
+    def _empty(self, frame: Frame) -> None:
         """Let go of the arrays of this call."""
         for number, slot in self._plan.program.slots.items():
             if slot.dynamic or slot.kind in ("input", "output"):
                 frame.values[number] = None
 
-    def _error(self, frame: _Frame, row: int) -> Exception:
+    def _error(self, frame: Frame, row: int) -> Exception:
         step = self._plan.program.steps[self._plan.row_steps[row]]
         status = tuple(int(word) for word in frame.status)
         return self._explain(step.tag, status[walk.CODE_WORD], status[: walk.CODE_WORD])
 
-    def _numpy_step(self, frame: _Frame, row: int) -> None:
+    def _numpy_step(self, frame: Frame, row: int) -> None:
         """Run the NumPy step at a row; the other pauses are there for signals only."""
         number = self._plan.row_steps[row]
         step = self._plan.program.steps[number]
@@ -358,7 +377,7 @@ class Executable:
         for output, result in zip(step.outputs, results, strict=True):
             self._put(frame, output, result, step.label)
 
-    def _put(self, frame: _Frame, number: int, result: Array, label: str) -> None:
+    def _put(self, frame: Frame, number: int, result: Array, label: str) -> None:
         slot = self._plan.program.slots[number]
         array = np.asarray(result)
         if array.dtype != slot.dtype or not (slot.dynamic or array.shape == slot.shape):
@@ -374,7 +393,7 @@ class Executable:
             assert target is not None
             np.copyto(target, array)
 
-    def _collected(self, frame: _Frame, outputs: Sequence[Array]) -> list[Array]:
+    def _collected(self, frame: Frame, outputs: Sequence[Array]) -> list[Array]:
         """The outputs in order; a dynamic one is copied, since its function may have kept it."""
         fixed = iter(outputs)
         found = []
@@ -392,7 +411,7 @@ class Executable:
         """Run once, step by step, and return how long each took."""
         if self._shares:
             start_threads()
-        frame = _Frame(self._plan)
+        frame = Frame(self._plan)
         plain = [np.require(array, requirements=["C", "A"]) for array in arrays]
         outputs = [make(*facts) for make, facts in self._results]
         self._fill(frame, plain, outputs)
@@ -400,7 +419,7 @@ class Executable:
             frame.addresses[number] = address_of(array)
         return [self._timed(frame, number) for number in range(len(self._plan.program.steps))]
 
-    def _timed(self, frame: _Frame, number: int) -> StepTime:
+    def _timed(self, frame: Frame, number: int) -> StepTime:
         step = self._plan.program.steps[number]
         rows = [row for row, owner in enumerate(self._plan.row_steps) if owner == number]
         seconds = 0.0

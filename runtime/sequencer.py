@@ -25,11 +25,9 @@ from __future__ import annotations
 
 import ctypes
 from functools import lru_cache
-from typing import Any, Final
+from typing import Final
 
-import numpy as np
-
-from graphjit.runtime.buffers import address_of
+from graphjit.runtime import objectlayout as layout
 from graphjit.runtime.kernel_language import STATUS_WORDS
 from graphjit.runtime.kernelcache import load_ir
 from graphjit.runtime.sharing import share_ir
@@ -54,13 +52,6 @@ GEMM_WORDS: Final = (
 """The words of a product's block, in BLAS's column-major terms: slots a, b, c, offsets and strides in bytes,
 alpha and beta as bits, transposes as characters; the thread control or 0, and whether threads share the strips.
 A product is cut into `strips` of `strip` columns (of rows, where it `splits_m`), `move_...` bytes apart."""
-
-# PyTupleObject's items and PyArrayObject's fields: the same since NumPy 1.7, and checked before use.
-_ITEMS: Final = tuple.__basicsize__
-_DATA: Final = object.__basicsize__
-_FLAGS: Final = object.__basicsize__ + 6 * 8
-_PLAIN: Final = 0x0101
-"""NPY_ARRAY_C_CONTIGUOUS and NPY_ARRAY_ALIGNED."""
 
 
 def _row_words(names: tuple[str, ...]) -> str:
@@ -217,7 +208,7 @@ bind:
   %count.at = getelementptr i64, ptr %binding, i64 1
   %count = load i64, ptr %count.at
   %slots = getelementptr i64, ptr %binding, i64 2
-  %items = getelementptr i8, ptr %objects, i64 {_ITEMS}
+  %items = getelementptr i8, ptr %objects, i64 {layout.ITEMS}
   br label %each
 each:
   %k = phi i64 [ 0, %bind ], [ %k_next, %bound ]
@@ -226,15 +217,15 @@ each:
 take:
   %item.at = getelementptr ptr, ptr %items, i64 %k
   %item = load ptr, ptr %item.at
-  %flags.at = getelementptr i8, ptr %item, i64 {_FLAGS}
+  %flags.at = getelementptr i8, ptr %item, i64 {layout.FLAGS}
   %flags = load i32, ptr %flags.at
-  %plain_bits = and i32 %flags, {_PLAIN}
-  %plain = icmp eq i32 %plain_bits, {_PLAIN}
+  %plain_bits = and i32 %flags, {layout.PLAIN}
+  %plain = icmp eq i32 %plain_bits, {layout.PLAIN}
   %unchecked = icmp uge i64 %k, %checked
   %good = or i1 %plain, %unchecked
   br i1 %good, label %bound, label %not_plain
 bound:
-  %data.at = getelementptr i8, ptr %item, i64 {_DATA}
+  %data.at = getelementptr i8, ptr %item, i64 {layout.DATA}
   %data = load i64, ptr %data.at
   %slot.at = getelementptr i64, ptr %slots, i64 %k
   %slot = load i64, ptr %slot.at
@@ -318,7 +309,7 @@ class Sequencer:
         """The same while other Python threads wait: for runs that are shorter than handing over."""
         self.resume = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, frame, row)(self.code.address)
         """`resume(None, frame, row)`: run on from a row."""
-        self.binds = _layout_is_known()
+        self.binds = layout.tuples_are_known() and layout.arrays_are_known()
         """Whether arrays may be handed over as a tuple; else their addresses are asked from Python."""
 
 
@@ -326,17 +317,3 @@ class Sequencer:
 def sequencer() -> Sequencer:
     """This process's sequencer."""
     return Sequencer()
-
-
-def _layout_is_known() -> bool:
-    """Whether a tuple of arrays can be read as `run` reads it, tried on arrays of known address and flags."""
-    array = np.zeros((3, 4))
-    samples: tuple[Any, ...] = (array, array.T, array[1:, 1:])
-    words = (ctypes.c_uint64 * len(samples)).from_address(id(samples) + _ITEMS)
-    if list(words) != [id(sample) for sample in samples]:
-        return False
-    return all(
-        ctypes.c_uint64.from_address(id(sample) + _DATA).value == address_of(sample)
-        and ctypes.c_int.from_address(id(sample) + _FLAGS).value == sample.flags.num
-        for sample in samples
-    )

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Hashable, Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from .concrete import Concrete
 from .guards import Guards
 from .signature import Call, NumberSlot, Slot, TensorSlot, ValueSlot, VariableSlot
+
+if TYPE_CHECKING:
+    from graphjit.runtime.quick.calls import QuickCall
+
+_MOST_RECORDS = 8
+"""So many signatures are tried in turn; to look for more would take longer than Python's way."""
 
 
 class CacheInfo(NamedTuple):
@@ -75,9 +81,16 @@ def _slot_accepts(wanted: Slot, given: Slot) -> bool:
 class TraceCache:
     """The entries of one function; changed by one thread at a time, read by any."""
 
+    # `quick` is a slot, so that native code finds it.
+    __slots__ = ("__dict__", "__weakref__", "quick")
+
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.misses = 0
+        self.quick: tuple[QuickCall, ...] | None = None
+        """What serves calls without Python: the records of signatures, the latest first."""
+        self.settled: dict[Hashable, Entry] = {}
+        """The entries for which, under a simpler key, a record was made or cannot be."""
         self.short: dict[Hashable, Entry] = {}
         """What serves calls that are told apart by a simpler key."""
         self._by_key: dict[Hashable, tuple[Entry, ...]] = {}
@@ -121,7 +134,15 @@ class TraceCache:
         """Let an entry be found under a simpler key."""
         if len(self.short) >= 8 * self.limit:
             self.short.clear()
+            self.settled.clear()
         self.short[key] = entry
+
+    def settle(self, key: Hashable, entry: Entry, record: QuickCall | None) -> None:
+        """Let a record, if there is one, serve the calls with a simpler key that an entry serves."""
+        self.settled[key] = entry
+        if record is not None:
+            kept = tuple(one for one in self.quick or () if one.owner is not entry or one.key != key)
+            self.quick = (record, *kept[: _MOST_RECORDS - 1])
 
     def _note_uses(self) -> None:
         """Note which entries were used since this was asked last; calls themselves only count."""
@@ -137,6 +158,8 @@ class TraceCache:
         for key in entry.keys:
             self._forget(entry, key)
         self.short = {key: one for key, one in self.short.items() if one is not entry}
+        self.settled = {key: one for key, one in self.settled.items() if one is not entry}
+        self.quick = tuple(one for one in self.quick or () if one.owner is not entry) or None
 
     def _forget(self, entry: Entry, key: Hashable) -> None:
         left = tuple(one for one in self._by_key.get(key, ()) if one is not entry)
@@ -148,6 +171,8 @@ class TraceCache:
     def clear(self) -> None:
         """Let go of all entries."""
         self.short = {}
+        self.settled = {}
+        self.quick = None
         self._by_key.clear()
         self._entries.clear()
 

@@ -41,17 +41,24 @@ class Concrete:
     def __init__(self, traced: TracedFunction, options: Options) -> None:
         self.traced = traced
         self.program = Program(traced.graph, options)
-        self.hits = 0
+        self._hits = 0
+        self.native_hits = np.zeros(1, np.int64)
+        """Counts the calls that ran without Python."""
         by_rank: dict[Rank, list[Any]] = {rank: [] for rank in Rank}
         for source in traced.sources:
             by_rank[rank_of(source)].append(source)
         self.positions = tuple(source.position for source in by_rank[Rank.ARGUMENT])
-        self._fixed: list[Array] = [_array_of(source) for source in by_rank[Rank.FIXED]]
+        self.fixed: list[Array] = [_array_of(source) for source in by_rank[Rank.FIXED]]
         self.variables: list[State] = [source.variable for source in by_rank[Rank.VARIABLE]]
         self._others = by_rank[Rank.CONVERTED]
         self._updates = [traced.sources[index] for index in traced.updates]
         self._count = traced.results.count
         self._differentiable: dict[Any, Differentiable] = {}
+
+    @property
+    def hits(self) -> int:
+        """How many calls it has served."""
+        return self._hits + int(self.native_hits[0])
 
     @property
     def needs_call(self) -> bool:
@@ -63,13 +70,17 @@ class Concrete:
         """Whether beside the arrays only Python numbers among the arguments are needed."""
         return all(isinstance(source, Number) for source in self._others)
 
+    def updated_variables(self) -> list[State]:
+        """The variables that every call assigns to, where none is an argument."""
+        return self._updated(None)
+
     def call(self, call: Call) -> Any:
         """Run for arguments that fit the signature."""
         return self.run([call.arrays[position] for position in self.positions], call)
 
     def inputs(self, arrays: list[Array], call: Call | None) -> list[Array]:
         """All inputs of the graph, given the arrays among the arguments."""
-        inputs = arrays + self._fixed
+        inputs = arrays + self.fixed
         if self.variables:
             inputs += [variable.array for variable in self.variables]
         if self._others:
@@ -80,7 +91,7 @@ class Concrete:
     def run(self, arrays: list[Array], call: Call | None) -> Any:
         """Run the graph; only when it has succeeded do variables get their new values."""
         outputs = self.program.run(self.inputs(arrays, call))
-        self.hits += 1
+        self._hits += 1
         if self._updates:
             for variable, array in zip(self._updated(call), outputs[self._count :], strict=True):
                 variable.array = array
@@ -98,7 +109,7 @@ class Concrete:
                 self._differentiable.clear()
             graph = self._differentiable.setdefault(shapes, made)
         tensors, updates = graph.run(scope, operands)
-        self.hits += 1
+        self._hits += 1
         for variable, array in zip(self._updated(call), updates, strict=True):
             variable.array = array
         return self.traced.results.put_together(tensors)

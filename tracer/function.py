@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import operator
 import sys
 import threading
 from collections import deque
@@ -84,6 +83,9 @@ class Function:
       name: shown in messages and dumps.
     """
 
+    # `_cache` is a slot, so that native code finds it.
+    __slots__ = ("__dict__", "__weakref__", "_cache")
+
     __name__: str
     __qualname__: str
 
@@ -121,8 +123,23 @@ class Function:
         key, arrays = simple_key(args, kwargs)
         entry = self._cache.short.get(key)
         if entry is not None and entry.guards.hold():
+            if self._cache.settled.get(key) is not entry:
+                self._settle(key, entry, args, kwargs, arrays)
             return entry.concrete.run(arrays, None)
         return self._call_simply(args, kwargs, key, arrays)
+
+    def _settle(
+        self, key: Hashable, entry: Entry, args: tuple[Any, ...], kwargs: dict[str, Any], arrays: list[Any]
+    ) -> None:
+        """Let further calls that look like this one run without Python, where that is possible."""
+        # What native calls need is loaded when a function is called again, not by `import graphjit`.
+        from graphjit.runtime.quick.calls import install
+
+        from .quick import quick_call, roles_of
+
+        with self._lock:
+            record = quick_call(key, entry, args, kwargs, arrays) if install(roles_of(Function)) else None
+            self._cache.settle(key, entry, record)
 
     def _call_simply(
         self, args: tuple[Any, ...], kwargs: dict[str, Any], key: Hashable | None, arrays: list[Any]
@@ -140,7 +157,7 @@ class Function:
         call = self._take_apart(args, kwargs)
         entry = self._entry(call)
         in_order = [call.arrays[position] for position in entry.concrete.positions]
-        if len(arrays) == len(in_order) and all(map(operator.is_, arrays, in_order)):
+        if _are_in_order(arrays, in_order, kwargs):
             if not entry.concrete.needs_call:
                 self._cache.remember(key, entry)
             elif wide_key is not None and len(call.leaves) == len(args) and entry.concrete.needs_numbers_only:
@@ -402,6 +419,14 @@ _NO_RESULTS: dict[str, Callable[[Any], bool]] = {
     "a coroutine function": inspect.iscoroutinefunction,
     "an asynchronous generator function": inspect.isasyncgenfunction,
 }
+
+
+def _are_in_order(arrays: list[Any], in_order: list[Any], kwargs: dict[str, Any]) -> bool:
+    """Whether the arrays among simple arguments are the inputs, in order; keywords may change it."""
+    if len(arrays) != len(in_order):
+        return False
+    pairs = zip(arrays, in_order, strict=True)
+    return all(one is other or (not kwargs and one.shape == () == other.shape) for one, other in pairs)
 
 
 def _run(entry: Entry, call: Call) -> Any:

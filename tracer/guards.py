@@ -41,36 +41,46 @@ class Guards:
     def __init__(self, pairs: Iterable[tuple[Place, Expectation]]) -> None:
         self.pairs = tuple(pairs)
         # Nearly all guards say that a name or an attribute still holds one object: those are compared without calls.
-        self._names: list[tuple[dict[str, Any], str, Any]] = []
-        self._attributes: list[tuple[Callable[[], Any], str, Any]] = []
-        self._weak_attributes: list[tuple[Callable[[], Any], str, Callable[[], Any]]] = []
-        self._others: list[tuple[Callable[[], Any], Callable[[Any], bool]]] = []
+        self.names: list[tuple[dict[str, Any], str, Any]] = []
+        self.attributes: list[tuple[Callable[[], Any], str, Any]] = []
+        self.weak_attributes: list[tuple[Callable[[], Any], str, Callable[[], Any]]] = []
+        self.cells: list[tuple[CellPlace, Any]] = []
+        self.others: list[tuple[Callable[[], Any], Callable[[Any], bool]]] = []
         for place, expectation in self.pairs:
             self._sort(place, expectation)
 
     def _sort(self, place: Place, expectation: Expectation) -> None:
         kept = _lasting_target(expectation)
         if type(place) is NamePlace and kept is not None:
-            self._names.append((place.namespace, place.name, kept))
+            self.names.append((place.namespace, place.name, kept))
         elif type(place) is AttributePlace and kept is not None:
-            self._attributes.append((place.reference, place.name, kept))
+            self.attributes.append((place.reference, place.name, kept))
         elif type(place) is AttributePlace and isinstance(expectation, SameObject):
-            self._weak_attributes.append((place.reference, place.name, expectation.target))
+            self.weak_attributes.append((place.reference, place.name, expectation.target))
+        elif type(place) is CellPlace and kept is not None:
+            self.cells.append((place, kept))
         else:
-            self._others.append((place.read, expectation.matches))
+            self.others.append((place.read, expectation.matches))
 
     def hold(self) -> bool:
         """Whether everything is as the trace found it."""
-        for namespace, name, value in self._names:
+        for namespace, name, value in self.names:
             if namespace.get(name, MISSING) is not value:
                 return self.first_change() is None
-        for target, name, value in self._attributes:
+        for target, name, value in self.attributes:
             if getattr(target(), name, MISSING) is not value:
                 return self.first_change() is None
-        for target, name, wanted in self._weak_attributes:
+        for target, name, wanted in self.weak_attributes:
             if getattr(target(), name, MISSING) is not wanted():
                 return False
-        for read, matches in self._others:  # noqa: SIM110 -- all() with a generator costs more than the checks
+        for place, value in self.cells:
+            if place.read() is not value:
+                return self.first_change() is None
+        return self.others_hold()
+
+    def others_hold(self) -> bool:
+        """Whether what cannot be compared without calls is as the trace found it."""
+        for read, matches in self.others:  # noqa: SIM110 -- all() with a generator costs more than the checks
             if not matches(read()):
                 return False
         return True

@@ -6,8 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-_everywhere: list[bool] = [False]
-_here: ContextVar[bool | None] = ContextVar("graphjit_eager_mode", default=None)
+import numpy as np
+
+EVERYWHERE = np.zeros(1, np.int64)
+"""Not 0 where every function is to run as plain Python; a word in memory, so that native code can look at it."""
+
+eager_here: ContextVar[bool | None] = ContextVar("graphjit_eager_mode", default=None)
 
 
 def run_functions_eagerly(run_eagerly: bool) -> None:
@@ -18,13 +22,13 @@ def run_functions_eagerly(run_eagerly: bool) -> None:
     True
     >>> run_functions_eagerly(False)
     """
-    _everywhere[0] = bool(run_eagerly)
+    EVERYWHERE[0] = bool(run_eagerly)
 
 
 def functions_run_eagerly() -> bool:
     """Whether compiled functions run as plain Python here."""
-    here = _here.get()
-    return _everywhere[0] if here is None else here
+    here = eager_here.get()
+    return bool(EVERYWHERE[0]) if here is None else here
 
 
 @contextmanager
@@ -41,11 +45,11 @@ def eager_mode(run_eagerly: bool = True) -> Iterator[None]:
     ...     print(double(gj.constant(2.0)))
     gj.Tensor(4.0, shape=(), dtype=float32)
     """
-    token = _here.set(run_eagerly)
+    token = eager_here.set(run_eagerly)
     try:
         yield
     finally:
-        _here.reset(token)
+        eager_here.reset(token)
 
 
 __all__ = ["eager_mode", "functions_run_eagerly", "run_functions_eagerly"]

@@ -81,26 +81,26 @@ class TypePlace(NamePlace):
 class CellPlace(Place):
     """A variable of the function around a function; the place keeps neither alive."""
 
-    __slots__ = ("_function", "_position", "identity", "shown")
+    __slots__ = ("function", "identity", "position", "shown")
 
     def __init__(self, function: FunctionType, name: str) -> None:
-        self._function = ref(function)
-        self._position = function.__code__.co_freevars.index(name)
+        self.function = ref(function)
+        self.position = function.__code__.co_freevars.index(name)
         self.identity = id(function)
         self.shown = f"{name!r} around {function.__name__!r}"
 
     @property
     def key(self) -> Hashable:
-        return "cell", self.identity, self._position
+        return "cell", self.identity, self.position
 
     @property
     def target(self) -> Any:
         """The function, None where it is gone."""
-        return self._function()
+        return self.function()
 
     def read(self) -> Any:
-        function = self._function()
-        return MISSING if function is None else cell_value((function.__closure__ or ())[self._position])
+        function = self.function()
+        return MISSING if function is None else cell_value((function.__closure__ or ())[self.position])
 
     def __str__(self) -> str:
         return self.shown

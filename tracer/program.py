@@ -18,6 +18,7 @@ from .checked import run_checked
 if TYPE_CHECKING:
     from graphjit.compiler.backends.jit import NativeRunner
     from graphjit.compiler.pipeline import Stage
+    from graphjit.runtime.executable import Executable
 
 Array = np.ndarray[Any, Any]
 Run = Callable[[Sequence[Array]], list[Array]]
@@ -108,6 +109,11 @@ class Program:
             with self._lock:
                 found = self._by_shapes.get(key) or self._compile(key, arrays)
         return found
+
+    def executable(self, arrays: Sequence[Array]) -> Executable | None:
+        """What runs the graph for these arrays in native code; None where something else does."""
+        runner = self.compiled(arrays).runner
+        return None if runner is None else runner.executable
 
     def like(self, graph: Graph) -> Program:
         """Another graph that is compiled in the same way."""

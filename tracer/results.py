@@ -30,10 +30,11 @@ class Results:
         self.kept = tuple(kept)
         self.function_name = function_name
         self.count = sum(one is TENSOR for one in kept)
-        self._container = self._plain_container()
+        self.is_single = self.count == len(self.kept) == 1 and structure.is_leaf()
+        self.container = self._plain_container()
+        """tuple or list where the result is one of nothing but tensors."""
 
     def _plain_container(self) -> type | None:
-        """tuple or list where the result is one of nothing but tensors."""
         if self.count != len(self.kept) or self.structure.num_nodes != self.count + 1:
             return None
         kind = self.structure.type
@@ -41,10 +42,10 @@ class Results:
 
     def put_together(self, tensors: Sequence[Any]) -> Any:
         """The function's result, given its tensors in order."""
-        if self.count == len(self.kept) == 1 and self.structure.is_leaf():
+        if self.is_single:
             return tensors[0]
-        if self._container is not None:
-            return self._container(tensors)
+        if self.container is not None:
+            return self.container(tensors)
         fresh = iter(tensors)
         return unflatten(self.structure, [next(fresh) if one is TENSOR else one for one in self.kept])
 

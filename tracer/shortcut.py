@@ -27,6 +27,8 @@ def simple_key(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Hashable 
             array = arg._array
         elif cls is np.ndarray and arg.dtype.isnative:
             array = arg
+        elif isinstance(arg, np.generic) and arg.dtype.kind in "biufc":
+            array = np.asarray(arg)
         elif cls is int or cls is bool or cls is str or arg is None:
             parts.append(cls)
             parts.append(arg)

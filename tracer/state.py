@@ -30,6 +30,9 @@ class State(ReadsAsOperand):
     from then on, so that everything that was read before keeps its numbers.
     """
 
+    # A slot, so that native code finds it.
+    __slots__ = ("array",)
+
     array: np.ndarray[Any, Any]
     trainable: bool
     name: str

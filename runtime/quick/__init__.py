@@ -1,0 +1,1 @@
+"""Calls that run from their arguments to their results without Python."""

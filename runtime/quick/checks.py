@@ -1,0 +1,274 @@
+"""Native code that tells whether a record serves a call: its arguments, and what must be as it was."""
+
+from __future__ import annotations
+
+from graphjit.runtime import objectlayout as layout
+
+from .tables import ARRAY, CELL, CONSTANT, FIXED, GUARD, NAME, QUESTION, RECORD, at, load, loop, root, row
+
+
+def is_usual_ir() -> str:
+    """Whether calls run compiled here, and nobody listens."""
+    return f"""
+define internal i1 @holds_usual(ptr %variable, ptr %usual) {{
+{root("PyContextVar_Get", "Py_DecRef")}  %found.at = alloca ptr
+  store ptr null, ptr %found.at
+  %status = call i32 %PyContextVar_Get(ptr %variable, ptr null, ptr %found.at)
+  %found = load ptr, ptr %found.at
+  %nothing = icmp eq ptr %found, null
+  br i1 %nothing, label %yes, label %compare
+compare:
+  call void %Py_DecRef(ptr %found)
+  %same = icmp eq ptr %found, %usual
+  ret i1 %same
+yes:
+  ret i1 true
+}}
+
+define internal i1 @is_usual() {{
+{root("switch", "first_context", "first_usual", "second_context", "second_usual")}  %on = load i64, ptr %switch
+  %off = icmp eq i64 %on, 0
+  br i1 %off, label %first, label %no
+first:
+  %one = call i1 @holds_usual(ptr %first_context, ptr %first_usual)
+  br i1 %one, label %second, label %no
+second:
+  %other = call i1 @holds_usual(ptr %second_context, ptr %second_usual)
+  ret i1 %other
+no:
+  ret i1 false
+}}
+"""
+
+
+def bind_ir() -> str:
+    """Take the address of an array's elements, if the array is of the wanted dtype and shape, and plain."""
+    compare_shape = loop(
+        "axis",
+        "%ndim",
+        """  %given.at = getelementptr i64, ptr %given_shape, i64 %axis
+  %given = load i64, ptr %given.at
+  %wanted.at = getelementptr i64, ptr %shape, i64 %axis
+  %wanted = load i64, ptr %wanted.at
+  %same_size = icmp eq i64 %given, %wanted
+  br i1 %same_size, label %axis.next, label %no""",
+        "store",
+    )
+    return f"""
+define internal i1 @bind_array(ptr %array, ptr %row) {{
+{load(ARRAY, "row", "dtype", "ndim", "place")}{load(ARRAY, "row", "shape", kind="ptr")}{root("array_type")}
+{at("type", "array", layout.TYPE)}  %is_array = icmp eq ptr %type, %array_type
+  br i1 %is_array, label %look, label %no
+look:
+{at("given_dtype", "array", layout.DTYPE, "i64")}{at("given_ndim", "array", layout.NDIM, "i32")}
+{at("flags", "array", layout.FLAGS, "i32")}{at("given_shape", "array", layout.SHAPE)}
+  %same_dtype = icmp eq i64 %given_dtype, %dtype
+  %long_ndim = sext i32 %given_ndim to i64
+  %same_ndim = icmp eq i64 %long_ndim, %ndim
+  %plain_bits = and i32 %flags, {layout.PLAIN}
+  %plain = icmp eq i32 %plain_bits, {layout.PLAIN}
+  %both = and i1 %same_dtype, %same_ndim
+  %fits = and i1 %both, %plain
+  br i1 %fits, label %sizes, label %no
+sizes:
+{compare_shape}
+store:
+{at("data", "array", layout.DATA, "i64")}  %where = inttoptr i64 %place to ptr
+  store i64 %data, ptr %where
+  ret i1 true
+no:
+  ret i1 false
+}}
+
+define internal i1 @bind_argument(ptr %object, ptr %row) {{
+{root("wrapper_type")}{root("wrapper_array", kind="i64")}{load(ARRAY, "row", "place", "scalar_type")}
+{at("type", "object", layout.TYPE)}  %is_wrapper = icmp eq ptr %type, %wrapper_type
+  br i1 %is_wrapper, label %unwrap, label %scalar
+unwrap:
+{at("inside", "object", "%wrapper_array")}  %empty = icmp eq ptr %inside, null
+  br i1 %empty, label %no, label %unwrapped
+unwrapped:
+  %from_wrapper = call i1 @bind_array(ptr %inside, ptr %row)
+  ret i1 %from_wrapper
+scalar:
+  %type_word = ptrtoint ptr %type to i64
+  %is_scalar = icmp eq i64 %type_word, %scalar_type
+  br i1 %is_scalar, label %number, label %array
+number:
+  %bits = getelementptr i8, ptr %object, i64 {layout.FLOAT}
+  %where = inttoptr i64 %place to ptr
+  store ptr %bits, ptr %where
+  ret i1 true
+array:
+  %from_array = call i1 @bind_array(ptr %object, ptr %row)
+  ret i1 %from_array
+no:
+  ret i1 false
+}}
+
+define internal i1 @bind_held(ptr %row) {{
+entry:
+{load(ARRAY, "row", "source")}{load(ARRAY, "row", "what", kind="ptr")}{root("holder_array", kind="i64")}
+  %fixed = icmp eq i64 %source, {FIXED}
+  br i1 %fixed, label %bind, label %hold
+hold:
+{at("inside", "what", "%holder_array")}  %empty = icmp eq ptr %inside, null
+  br i1 %empty, label %no, label %bind
+bind:
+  %array = phi ptr [ %what, %entry ], [ %inside, %hold ]
+  %kept.at = getelementptr i64, ptr %row, i64 {ARRAY.index("kept")}
+  store ptr %array, ptr %kept.at
+  %bound = call i1 @bind_array(ptr %array, ptr %row)
+  ret i1 %bound
+no:
+  ret i1 false
+}}
+"""
+
+
+def matches_ir() -> str:
+    """Whether a call fits a record, whose arguments are bound if so."""
+    keywords = loop(
+        "k",
+        "%keywords",
+        f"""  %offset = mul i64 %k, 8
+  %item = add i64 %offset, {layout.ITEMS}
+{at("given_name", "names", "%item")}  %name.at = getelementptr ptr, ptr %keyword_names, i64 %k
+  %name = load ptr, ptr %name.at
+  %same_name = icmp eq ptr %given_name, %name
+  br i1 %same_name, label %k.next, label %no""",
+        "free",
+    )
+    constants = loop(
+        "c",
+        "%constant_count",
+        f"""{row("constant", CONSTANT, "constants", "c")}{load(CONSTANT, "constant", "position", "bits", "by_bits")}
+{load(CONSTANT, "constant", "object", kind="ptr")}  %argument.at = getelementptr ptr, ptr %args, i64 %position
+  %argument = load ptr, ptr %argument.at
+  %same = icmp eq ptr %argument, %object
+  br i1 %same, label %c.next, label %float
+float:
+  %is_wanted = icmp ne i64 %by_bits, 0
+{at("type", "argument", layout.TYPE)}  %is_float = icmp eq ptr %type, %float_type
+  %may = and i1 %is_wanted, %is_float
+  br i1 %may, label %bitwise, label %no
+bitwise:
+{at("given_bits", "argument", layout.FLOAT, "i64")}  %same_bits = icmp eq i64 %given_bits, %bits
+  br i1 %same_bits, label %c.next, label %no""",
+        "arrays",
+    )
+    arguments = loop(
+        "a",
+        "%argument_count",
+        f"""{row("row", ARRAY, "arguments", "a")}{load(ARRAY, "row", "what")}
+  %object.at = getelementptr ptr, ptr %args, i64 %what
+  %one = load ptr, ptr %object.at
+  %bound = call i1 @bind_argument(ptr %one, ptr %row)
+  br i1 %bound, label %a.next, label %no""",
+        "yes",
+    )
+    counts = ("busy", "positional", "keywords", "constant_count", "argument_count")
+    tables = ("keyword_names", "constants", "arguments")
+    return f"""
+define internal i1 @matches(ptr %record, ptr %args, i64 %count, i64 %keyword_count, ptr %names) {{
+{load(RECORD, "record", *counts)}{load(RECORD, "record", *tables, kind="ptr")}{root("float_type")}
+  %same_count = icmp eq i64 %count, %positional
+  %same_keywords = icmp eq i64 %keyword_count, %keywords
+  %same_counts = and i1 %same_count, %same_keywords
+  br i1 %same_counts, label %named, label %no
+named:
+{keywords}
+free:
+  %idle = icmp eq i64 %busy, 0
+  br i1 %idle, label %values, label %no
+values:
+{constants}
+arrays:
+{arguments}
+yes:
+  ret i1 true
+no:
+  ret i1 false
+}}
+"""
+
+
+def guards_ir() -> str:
+    """Whether everything that a record depends on beside its arguments is as it was."""
+    body = f"""{row("guard", GUARD, "guards", "g")}{load(GUARD, "guard", "kind", "by_call", "name")}
+{load(GUARD, "guard", "where", "value", kind="ptr")}  %name.pointer = inttoptr i64 %name to ptr
+  %is_name = icmp eq i64 %kind, {NAME}
+  br i1 %is_name, label %look_up, label %ask
+look_up:
+  %borrowed = call ptr %PyDict_GetItemWithError(ptr %where, ptr %name.pointer)
+  %same_borrowed = icmp eq ptr %borrowed, %value
+  br i1 %same_borrowed, label %g.next, label %no
+ask:
+  %target = call ptr %PyObject_CallNoArgs(ptr %where)
+  %no_target = icmp eq ptr %target, null
+  br i1 %no_target, label %no, label %kinds
+kinds:
+  switch i64 %kind, label %attribute [
+    i64 {QUESTION}, label %question
+    i64 {CELL}, label %cell
+  ]
+question:
+  call void %Py_DecRef(ptr %target)
+  %is_true = icmp eq ptr %target, %true
+  br i1 %is_true, label %g.next, label %no
+cell:
+  %gone = icmp eq ptr %target, %none
+  br i1 %gone, label %forget, label %closure
+closure:
+  %cells = call ptr %PyFunction_GetClosure(ptr %target)
+  %offset = mul i64 %name, 8
+  %item = add i64 %offset, {layout.ITEMS}
+{at("one_cell", "cells", "%item")}  %in_cell = call ptr %PyCell_Get(ptr %one_cell)
+  br label %found
+attribute:
+  %attribute_value = call ptr %PyObject_GetAttr(ptr %target, ptr %name.pointer)
+  br label %found
+found:
+  %there = phi ptr [ %in_cell, %closure ], [ %attribute_value, %attribute ]
+  call void %Py_DecRef(ptr %target)
+  %nothing = icmp eq ptr %there, null
+  br i1 %nothing, label %no, label %wanted
+wanted:
+  %fixed = icmp eq i64 %by_call, 0
+  br i1 %fixed, label %compare_fixed, label %given
+compare_fixed:
+  call void %Py_DecRef(ptr %there)
+  %same_fixed = icmp eq ptr %there, %value
+  br i1 %same_fixed, label %g.next, label %no
+given:
+  %must_be = call ptr %PyObject_CallNoArgs(ptr %value)
+  %unknown = icmp eq ptr %must_be, null
+  br i1 %unknown, label %forget_found, label %compare_given
+compare_given:
+  %same_given = icmp eq ptr %there, %must_be
+  %is_some = icmp ne ptr %there, %none
+  %good = and i1 %same_given, %is_some
+  call void %Py_DecRef(ptr %must_be)
+  call void %Py_DecRef(ptr %there)
+  br i1 %good, label %g.next, label %no
+forget_found:
+  call void %Py_DecRef(ptr %there)
+  br label %no
+forget:
+  call void %Py_DecRef(ptr %target)
+  br label %no"""
+    functions = (
+        *("PyDict_GetItemWithError", "PyObject_CallNoArgs", "PyObject_GetAttr", "PyFunction_GetClosure", "PyCell_Get"),
+        *("Py_DecRef", "PyErr_Clear", "none", "true"),
+    )
+    return f"""
+define internal i1 @guards_hold(ptr %record) {{
+{load(RECORD, "record", "guard_count")}{load(RECORD, "record", "guards", kind="ptr")}{root(*functions)}
+{loop("g", "%guard_count", body, "yes")}
+yes:
+  ret i1 true
+no:
+  call void %PyErr_Clear()
+  ret i1 false
+}}
+"""

@@ -1,0 +1,231 @@
+"""Native code that makes what a call gives, runs it, and hands over the results.
+
+Nothing that can be seen from outside is changed before the run has succeeded.
+"""
+
+from __future__ import annotations
+
+from graphjit.runtime import objectlayout as layout
+
+from .tables import ARRAY, CALLED, LIST, NOTHING, OUTPUT, RECORD, SLOW, TUPLE, at, load, loop, root, row
+
+
+def make_ir() -> str:
+    """Make the arrays of the outputs and the wrappers of the results; or none of them."""
+    output = f"""{row("row", OUTPUT, "outputs", "o")}{load(OUTPUT, "row", "dtype", "shape", "maker", kind="ptr")}
+{load(OUTPUT, "row", "ndim", "place")}  %from_numpy = icmp eq ptr %maker, null
+  br i1 %from_numpy, label %new, label %ask
+new:
+  call void %Py_IncRef(ptr %dtype)
+  %short_ndim = trunc i64 %ndim to i32
+  %fresh = call ptr %PyArray_NewFromDescr(ptr %array_type, ptr %dtype, i32 %short_ndim, ptr %shape, ptr null,
+    ptr null, i32 0, ptr null)
+  br label %have
+ask:
+  %pooled = call ptr %PyObject_CallNoArgs(ptr %maker)
+  br label %have
+have:
+  %array = phi ptr [ %fresh, %new ], [ %pooled, %ask ]
+  %failed = icmp eq ptr %array, null
+  br i1 %failed, label %no, label %keep
+keep:
+  %made.at = getelementptr ptr, ptr %made, i64 %o
+  store ptr %array, ptr %made.at
+{at("data", "array", layout.DATA, "i64")}  %where = inttoptr i64 %place to ptr
+  store i64 %data, ptr %where
+  br label %o.next"""
+    wrapper = """  %wrapper = call ptr %PyType_GenericAlloc(ptr %wrapper_type, i64 0)
+  %not_made = icmp eq ptr %wrapper, null
+  br i1 %not_made, label %no, label %fill
+fill:
+  call void %Py_IncRef(ptr %none)
+  %spare = getelementptr i8, ptr %wrapper, i64 %wrapper_spare
+  store ptr %none, ptr %spare
+  %wrapped.at = getelementptr ptr, ptr %wrapped, i64 %w
+  store ptr %wrapper, ptr %wrapped.at
+  br label %w.next"""
+    drop = """  %room = getelementptr ptr, ptr %list, i64 %d
+  %held = load ptr, ptr %room
+  store ptr null, ptr %room
+  %empty = icmp eq ptr %held, null
+  br i1 %empty, label %d.next, label %drop
+drop:
+  call void %Py_DecRef(ptr %held)
+  br label %d.next"""
+    functions = (
+        *("Py_IncRef", "PyArray_NewFromDescr", "PyObject_CallNoArgs", "PyType_GenericAlloc", "PyErr_Clear"),
+        *("array_type", "wrapper_type", "none"),
+    )
+    return f"""
+define internal void @drop_all(ptr %list, i64 %count) {{
+{root("Py_DecRef")}{loop("d", "%count", drop, "end")}
+end:
+  ret void
+}}
+
+define internal void @drop_made(ptr %record) {{
+{load(RECORD, "record", "output_count", "result_count")}{load(RECORD, "record", "made", "wrapped", kind="ptr")}
+  call void @drop_all(ptr %wrapped, i64 %result_count)
+  call void @drop_all(ptr %made, i64 %output_count)
+  ret void
+}}
+
+define internal i1 @make(ptr %record) {{
+{load(RECORD, "record", "output_count", "result_count")}{root(*functions)}{root("wrapper_spare", kind="i64")}
+{load(RECORD, "record", "outputs", "made", "wrapped", kind="ptr")}
+{loop("o", "%output_count", output, "wrap")}
+wrap:
+{loop("w", "%result_count", wrapper, "yes")}
+yes:
+  ret i1 true
+no:
+  call void %PyErr_Clear()
+  call void @drop_made(ptr %record)
+  ret i1 false
+}}
+"""
+
+
+def run_ir() -> str:
+    """Bind what is held, and run; whether nothing failed."""
+    bind = f"""{row("row", ARRAY, "held", "h")}  %bound = call i1 @bind_held(ptr %row)
+  br i1 %bound, label %h.next, label %no"""
+    keep = f"""{row("kept_row", ARRAY, "held", "k")}{load(ARRAY, "kept_row", "kept", kind="ptr")}
+  call void %Py_IncRef(ptr %kept)
+  br label %k.next"""
+    drop = f"""{row("left_row", ARRAY, "held", "l")}{at("left", "left_row", 8 * ARRAY.index("kept"))}
+  call void %Py_DecRef(ptr %left)
+  br label %l.next"""
+    return f"""
+define internal i1 @run(ptr %record) {{
+{load(RECORD, "record", "held_count", "lets_go")}{load(RECORD, "record", "held", "run", "frame", kind="ptr")}
+{root("Py_IncRef", "Py_DecRef", "PyEval_SaveThread", "PyEval_RestoreThread")}
+{loop("h", "%held_count", bind, "bound_all")}
+bound_all:
+  %short = icmp eq i64 %lets_go, 0
+  br i1 %short, label %holding, label %going
+holding:
+  %code = call i64 %run(ptr null, ptr %frame, i64 0)
+  %fine = icmp eq i64 %code, 0
+  ret i1 %fine
+going:
+{loop("k", "%held_count", keep, "go")}
+go:
+  %state = call ptr %PyEval_SaveThread()
+  %long_code = call i64 %run(ptr null, ptr %frame, i64 0)
+  call void %PyEval_RestoreThread(ptr %state)
+{loop("l", "%held_count", drop, "gone")}
+gone:
+  %long_fine = icmp eq i64 %long_code, 0
+  ret i1 %long_fine
+no:
+  ret i1 false
+}}
+"""
+
+
+def finish_ir() -> str:
+    """Hand over the new arrays: to what holds them, to the wrappers, and these to the caller."""
+    update = """  %holder.at = getelementptr ptr, ptr %updates, i64 %u
+  %holder = load ptr, ptr %holder.at
+  %slot = getelementptr i8, ptr %holder, i64 %holder_array
+  %old = load ptr, ptr %slot
+  %index = add i64 %result_count, %u
+  %new.at = getelementptr ptr, ptr %made, i64 %index
+  %new = load ptr, ptr %new.at
+  store ptr %new, ptr %slot
+  store ptr %old, ptr %new.at
+  br label %u.next"""
+    wrap = """  %array.at = getelementptr ptr, ptr %made, i64 %w
+  %array = load ptr, ptr %array.at
+  store ptr null, ptr %array.at
+  %wrapper.at = getelementptr ptr, ptr %wrapped, i64 %w
+  %wrapper = load ptr, ptr %wrapper.at
+  %inside = getelementptr i8, ptr %wrapper, i64 %wrapper_array
+  store ptr %array, ptr %inside
+  br label %w.next"""
+    into_tuple = f"""  %given.at = getelementptr ptr, ptr %wrapped, i64 %t
+  %given = load ptr, ptr %given.at
+  store ptr null, ptr %given.at
+  %offset = mul i64 %t, 8
+  %place = add i64 %offset, {layout.ITEMS}
+  %item = getelementptr i8, ptr %tuple, i64 %place
+  store ptr %given, ptr %item
+  br label %t.next"""
+    into_list = """  %put.at = getelementptr ptr, ptr %wrapped, i64 %i
+  %put = load ptr, ptr %put.at
+  store ptr null, ptr %put.at
+  %status = call i32 %PyList_SetItem(ptr %list, i64 %i, ptr %put)
+  br label %i.next"""
+    functions = ("PyTuple_New", "PyList_New", "PyList_SetItem", "PyObject_CallOneArg", "Py_IncRef", "Py_DecRef")
+    return f"""
+define internal ptr @finish(ptr %record) {{
+{load(RECORD, "record", "result_count", "update_count", "container", "hits", "output_count")}{root(*functions)}
+{load(RECORD, "record", "made", "wrapped", "updates", "shape_of_result", kind="ptr")}
+{root("wrapper_array", "holder_array", kind="i64")}
+{loop("u", "%update_count", update, "updated")}
+updated:
+{loop("w", "%result_count", wrap, "put_together")}
+put_together:
+  %hits.pointer = inttoptr i64 %hits to ptr
+  %hits.before = load i64, ptr %hits.pointer
+  %hits.now = add i64 %hits.before, 1
+  store i64 %hits.now, ptr %hits.pointer
+  call void @drop_all(ptr %made, i64 %output_count)
+  switch i64 %container, label %single [
+    i64 {TUPLE}, label %new_tuple
+    i64 {LIST}, label %new_list
+    i64 {CALLED}, label %new_list
+    i64 {NOTHING}, label %nothing
+  ]
+single:
+  %only = load ptr, ptr %wrapped
+  store ptr null, ptr %wrapped
+  ret ptr %only
+nothing:
+  call void %Py_IncRef(ptr %shape_of_result)
+  ret ptr %shape_of_result
+new_tuple:
+  %tuple = call ptr %PyTuple_New(i64 %result_count)
+  %no_tuple = icmp eq ptr %tuple, null
+  br i1 %no_tuple, label %out_of_memory, label %fill_tuple
+fill_tuple:
+{loop("t", "%result_count", into_tuple, "give_tuple")}
+give_tuple:
+  ret ptr %tuple
+new_list:
+  %list = call ptr %PyList_New(i64 %result_count)
+  %no_list = icmp eq ptr %list, null
+  br i1 %no_list, label %out_of_memory, label %fill_list
+fill_list:
+{loop("i", "%result_count", into_list, "have_list")}
+have_list:
+  %is_called = icmp eq i64 %container, {CALLED}
+  br i1 %is_called, label %shape, label %give_list
+give_list:
+  ret ptr %list
+shape:
+  %shaped = call ptr %PyObject_CallOneArg(ptr %shape_of_result, ptr %list)
+  call void %Py_DecRef(ptr %list)
+  ret ptr %shaped
+out_of_memory:
+  call void @drop_all(ptr %wrapped, i64 %result_count)
+  ret ptr null
+}}
+
+define internal ptr @perform(ptr %record) {{
+  %ready = call i1 @make(ptr %record)
+  br i1 %ready, label %start, label %slow
+start:
+  %fine = call i1 @run(ptr %record)
+  br i1 %fine, label %end, label %undo
+end:
+  %result = call ptr @finish(ptr %record)
+  ret ptr %result
+undo:
+  call void @drop_made(ptr %record)
+  br label %slow
+slow:
+  ret ptr {SLOW}
+}}
+"""

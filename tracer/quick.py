@@ -1,0 +1,129 @@
+"""Which calls may run without Python, and their records: simple arguments, names and variables, native programs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Hashable
+from typing import Any
+
+import numpy as np
+
+from graphjit.compiler.dispatch import scope_variable, usual_scope
+from graphjit.runtime.quick.calls import (
+    Argument,
+    AttributeGuard,
+    CellGuard,
+    Fixed,
+    Held,
+    Input,
+    NameGuard,
+    Outcome,
+    Question,
+    QuickCall,
+    QuickGuard,
+    Roles,
+    Signature,
+)
+
+from .binding import Method
+from .cache import Entry, TraceCache
+from .guards import Guards
+from .modes import EVERYWHERE, eager_here
+from .places import MISSING
+from .state import State
+from .tensor import Tensor
+
+Array = np.ndarray[Any, Any]
+
+_LARGEST_ARENA = 2**20
+"""A record keeps a frame of its own; one with more temporaries than this is shared by all calls instead."""
+
+
+def roles_of(function: type) -> Roles:
+    """What native code has to know of our classes."""
+    return Roles(
+        wrapper=Tensor,
+        array="_array",
+        spare="_type",
+        reader="numpy",
+        holder=State,
+        callable=function,
+        cache="_cache",
+        cache_class=TraceCache,
+        table="quick",
+        bound=Method,
+        function="_function",
+        switch=EVERYWHERE,
+        contexts=((scope_variable, usual_scope()), (eager_here, None)),
+    )
+
+
+def quick_call(
+    key: Hashable, entry: Entry, args: tuple[Any, ...], kwargs: dict[str, Any], arrays: list[Array]
+) -> QuickCall | None:
+    """The record of a call with simple arguments that an entry serves; None where it needs Python.
+
+    Args:
+      key, arrays: see `simple_key`.
+    """
+    concrete = entry.concrete
+    executable = concrete.program.executable(arrays)
+    inputs = None if executable is None else _inputs(entry, (*args, *kwargs.values()), arrays)
+    if executable is None or inputs is None:
+        return None
+    if not executable.runs_through or executable.program.arena_bytes > _LARGEST_ARENA:
+        return None
+    signature = Signature(len(args), tuple(map(sys.intern, kwargs)), _constants((*args, *kwargs.values())))
+    outcome = _outcome(entry)
+    return QuickCall(key, entry, signature, inputs, _guards(entry.guards), executable, outcome, concrete.native_hits)
+
+
+def _inputs(entry: Entry, given: tuple[Any, ...], arrays: list[Array]) -> list[Input] | None:
+    """Where the inputs come from; None where one is of a kind that native code does not bind."""
+    positions = [position for position, one in enumerate(given) if _has_array(one)]
+    fixed = entry.concrete.fixed
+    held = entry.concrete.variables
+    samples = [*arrays, *fixed, *(one.array for one in held)]
+    if entry.concrete.needs_call or not all(type(one) is np.ndarray and _is_plain(one) for one in samples):
+        return None
+    return [
+        *(Argument(position, array) for position, array in zip(positions, arrays, strict=True)),
+        *map(Fixed, fixed),
+        *(Held(one, one.array) for one in held),
+    ]
+
+
+def _is_plain(array: Array) -> bool:
+    return array.flags.c_contiguous and array.flags.aligned
+
+
+def _has_array(value: Any) -> bool:
+    return isinstance(value, Tensor | np.ndarray | np.generic)
+
+
+def _constants(given: tuple[Any, ...]) -> tuple[tuple[int, Any], ...]:
+    return tuple((position, one) for position, one in enumerate(given) if not _has_array(one))
+
+
+def _guards(guards: Guards) -> list[QuickGuard]:
+    """What native code looks at; where one of these fails, `Guards.hold` decides."""
+    rows: list[QuickGuard] = [
+        NameGuard(namespace, name, value, value is not MISSING) for namespace, name, value in guards.names
+    ]
+    rows += [AttributeGuard(target, name, value) for target, name, value in guards.attributes]
+    rows += [AttributeGuard(target, name, wanted, by_call=True) for target, name, wanted in guards.weak_attributes]
+    rows += [CellGuard(place.function, place.position, value) for place, value in guards.cells]
+    return [*rows, Question(guards.others_hold)] if guards.others else rows
+
+
+def _outcome(entry: Entry) -> Outcome:
+    results = entry.concrete.traced.results
+    updated: tuple[State, ...] = tuple(entry.concrete.updated_variables())
+    container: Any = results.container
+    if results.count == 0 and results.structure.is_leaf():
+        return Outcome(0, updated, None, results.kept[0])
+    shape: type | Callable[..., Any] | None = results.put_together if container is None else container
+    return Outcome(results.count, updated, None if results.is_single else shape)
+
+
+__all__: list[str] = []
