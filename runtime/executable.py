@@ -240,7 +240,8 @@ class Executable:
         self._results = [_maker(slots[n]) for n in self._plan.program.outputs if not slots[n].dynamic]
         self._binds = self._sequencer.binds
         self._input_count = len(program.inputs)
-        self._shares = any(row[0] in (walk.SHARED, walk.GEMM) for row in self._plan.rows)
+        self.shares = any(row[0] in (walk.SHARED, walk.GEMM) for row in self._plan.rows)
+        """Whether `start_threads` must be called before a run."""
         number_of_threads()  # so that matrix products know the setting
 
     @property
@@ -275,9 +276,9 @@ class Executable:
 
     @property
     def runs_through(self) -> bool:
-        """Whether a run never stops before its end unless it fails, and needs no other threads."""
+        """Whether a run never stops before its end unless it fails, and what it gives is known before."""
         fixed = not any(self._plan.program.slots[n].dynamic for n in self._plan.program.outputs)
-        return fixed and not self._shares and all(row[0] != walk.PAUSE for row in self._plan.rows)
+        return fixed and all(row[0] != walk.PAUSE for row in self._plan.rows)
 
     def take_frame(self) -> Frame:
         """A frame for the caller alone, who fills the places of inputs and outputs and walks it himself."""
@@ -294,7 +295,7 @@ class Executable:
         """
         if len(arrays) != self._input_count:
             raise GraphjitError(f"{len(arrays)} arrays for {self._input_count} inputs")
-        if self._shares:
+        if self.shares:
             start_threads()
         try:
             frame = self._frames.pop()
@@ -409,7 +410,7 @@ class Executable:
 
     def profile(self, arrays: Sequence[Array]) -> list[StepTime]:
         """Run once, step by step, and return how long each took."""
-        if self._shares:
+        if self.shares:
             start_threads()
         frame = Frame(self._plan)
         plain = [np.require(array, requirements=["C", "A"]) for array in arrays]

@@ -24,6 +24,7 @@ from graphjit.runtime.buffers import POOLED_FROM, address_of, allocate_output
 from graphjit.runtime.executable import Executable, Frame
 from graphjit.runtime.kernelcache import Kernel, load_ir
 from graphjit.runtime.sequencer import sequencer
+from graphjit.runtime.threads import start_threads
 
 from . import tables
 from .code import quick_ir
@@ -210,6 +211,7 @@ class QuickCall:
             "outputs": self._kept(outputs),
             "output_count": len(outputs),
             "made": self._kept([[0] * len(outputs)]),
+            "before": id(start_threads) if executable.shares else 0,
             "run": sequencer().code.address,
             "frame": frame.pointer,
             "lets_go": int(not executable.holds_lock),

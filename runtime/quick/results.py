@@ -98,8 +98,22 @@ def run_ir() -> str:
   br label %l.next"""
     return f"""
 define internal i1 @run(ptr %record) {{
-{load(RECORD, "record", "held_count", "lets_go")}{load(RECORD, "record", "held", "run", "frame", kind="ptr")}
-{root("Py_IncRef", "Py_DecRef", "PyEval_SaveThread", "PyEval_RestoreThread")}
+{load(RECORD, "record", "held_count", "lets_go")}
+{load(RECORD, "record", "before", "held", "run", "frame", kind="ptr")}
+{root("Py_IncRef", "Py_DecRef", "PyEval_SaveThread", "PyEval_RestoreThread", "PyObject_CallNoArgs", "PyErr_Clear")}
+  %alone = icmp eq ptr %before, null
+  br i1 %alone, label %bind_all, label %call_before
+call_before:
+  %ready = call ptr %PyObject_CallNoArgs(ptr %before)
+  %unready = icmp eq ptr %ready, null
+  br i1 %unready, label %not_ready, label %drop_ready
+drop_ready:
+  call void %Py_DecRef(ptr %ready)
+  br label %bind_all
+not_ready:
+  call void %PyErr_Clear()
+  ret i1 false
+bind_all:
 {loop("h", "%held_count", bind, "bound_all")}
 bound_all:
   %short = icmp eq i64 %lets_go, 0
