@@ -31,7 +31,8 @@ RECORD: Final = (
     *("before", "run", "frame", "lets_go", "container", "shape_of_result"),
 )
 """One signature: what a call must look like, what runs, and what it gives. `made` and `wrapped` are room for
-the outputs' arrays and their wrappers; `before` is 0 or what is called before the run; `lets_go` says whether other Python threads may run meanwhile."""
+the outputs' arrays and their wrappers; `before` is 0 or what is called before the run; `lets_go` says whether
+other Python threads may run meanwhile."""
 
 CONSTANT: Final = ("position", "object", "bits", "by_bits")
 """An argument that must be an object, or (`by_bits`) a float with these bits."""
