@@ -131,7 +131,8 @@ def slot_offset(cls: type, name: str) -> int:
     >>> slot_offset(Point, "y") - slot_offset(Point, "x")
     8
     """
-    sample, mark = object.__new__(cls), object()
+    sample: Any = object.__new__(cls)
+    mark = object()
     member = next(one.__dict__[name] for one in cls.__mro__ if name in one.__dict__)
     member.__set__(sample, mark)
     places = range(object.__basicsize__, cls.__basicsize__, 8)
