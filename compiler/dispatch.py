@@ -81,8 +81,9 @@ def usual_scope() -> Scope:
 
 
 def _scope_with(interpreter: Interpreter, recorders: tuple[Recorder, ...]) -> Scope:
-    usual = _default[0]
-    return usual if interpreter is usual.interpreter and not recorders else Scope(interpreter, recorders)
+    if not recorders and _default and interpreter is _default[0].interpreter:
+        return _default[0]
+    return Scope(interpreter, recorders)
 
 
 def current_scope() -> Scope:
