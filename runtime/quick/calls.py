@@ -27,7 +27,7 @@ from graphjit.runtime.sequencer import sequencer
 from graphjit.runtime.threads import start_threads
 
 from . import tables
-from .code import quick_ir
+from .methods import quick_ir
 
 Array: TypeAlias = npt.NDArray[Any]
 

@@ -1,6 +1,6 @@
 """The layouts of the tables that native code reads for quick calls, and the IR that reads them.
 
-Each tuple of names is a row of words. `calls` fills the tables; the code is in `checks`, `results` and `code`.
+Each tuple of names is a row of words. `calls` fills the tables; the code is in `checks`, `results` and `methods`.
 """
 
 from __future__ import annotations
