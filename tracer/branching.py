@@ -42,6 +42,7 @@ def trace_branches(
     names: Sequence[str] | None = None,
     labels: Sequence[str] | None = None,
     keeps_numbers: bool = True,
+    reconcile: Callable[[list[Any]], list[Any]] | None = None,
 ) -> Any:
     """What the function returns that a traced value decides for; all of them are traced, into one equation.
 
@@ -51,6 +52,7 @@ def trace_branches(
       names: of the parts of the tuples that they return, for messages.
       labels: what messages call the branches.
       keeps_numbers: whether a Python number that is the same in all branches stays one.
+      reconcile: makes of all that the functions returned what counts as returned, so that it is alike.
 
     Raises:
       InvalidArgumentError: if the results do not have one structure, or a part is a tensor in one
@@ -60,7 +62,8 @@ def trace_branches(
     if labels is None:
         labels = ("the main branch", "the else branch") if is_cond else _numbered(len(functions))
     writers = [subtrace(name) for name in _graph_names(len(functions), is_cond)]
-    results = [flatten(write(writer, one, ())) for writer, one in zip(writers, functions, strict=True)]
+    returned = [write(writer, one, ()) for writer, one in zip(writers, functions, strict=True)]
+    results = [flatten(one) for one in (returned if reconcile is None else reconcile(returned))]
     structure = _one_structure([structure for _, structure in results], labels, names)
     kept, operands = _agreed(
         writers, [leaves for leaves, _ in results], LeafNames(structure, names), labels, keeps_numbers

@@ -85,10 +85,7 @@ def trace_loop(
     leaves = [
         _leaf(leaf_names.of(place), one, None if shapes is None else shapes[place]) for place, one in enumerate(flat)
     ]
-    found = _settled(body, leaves, structure)
-    tested = subtrace("condition")
-    arguments = _arguments(tested, leaves, structure)
-    decision = write(tested, lambda *values: as_condition(condition(*values), "the condition of a loop"), arguments)
+    found, tested, decision = _both_settled(condition, body, leaves, structure)
     if changed_in([tested]):
         return _condition_in_body(condition, body, initial, names, shapes)
     return _written(tested, decision, found, leaves, structure)
@@ -155,6 +152,23 @@ def _settled(body: Body, leaves: list[_Leaf], structure: Any) -> _Round:
                 if one.type is not None
             ]
             return _Round(writer, carried)
+    raise InvalidArgumentError("the dtypes of a loop's values change in every round")
+
+
+def _both_settled(
+    condition: Condition, body: Body, leaves: list[_Leaf], structure: Any
+) -> tuple[_Round, Subtrace, Any]:
+    """Trace the body and then the condition, which may show that a number has another dtype, too."""
+    for _ in range(_MOST_ATTEMPTS + len(leaves)):
+        found = _settled(body, leaves, structure)
+        tested = subtrace("condition")
+        arguments = _arguments(tested, leaves, structure)
+        try:
+            decision = write(tested, lambda *values: as_condition(condition(*values), "the condition of a loop"), arguments)
+        except OtherDtypeError as error:
+            _promote(leaves, tested, error)
+            continue
+        return found, tested, decision
     raise InvalidArgumentError("the dtypes of a loop's values change in every round")
 
 

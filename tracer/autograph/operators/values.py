@@ -1,0 +1,146 @@
+"""Variables of converted functions: read from the cells that hold them, and perhaps not assigned yet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from types import CellType, FunctionType
+from typing import Any
+
+import numpy as np
+
+from graphjit.compiler.operand import PUBLIC, Operand, ReadsAsOperand, as_operand
+from graphjit.compiler.ops.checking import require_true
+from graphjit.compiler.tensortype import DType
+from graphjit.compiler.writer import Symbol
+from graphjit.runtime.errors import InvalidArgumentError, TraceError
+
+from ...agreement import is_value, is_weak
+from ...state import State
+from ...structure import flatten, unflatten
+from ...subtrace import is_tracing
+
+
+class _Unset:
+    def __repr__(self) -> str:
+        return "<not assigned>"
+
+
+UNSET = _Unset()
+"""What a cell holds whose variable was not assigned."""
+
+
+class Maybe(ReadsAsOperand):
+    """The value of a variable that some way through the function does not assign.
+
+    Attributes:
+      held: the value, with zeros where it was not assigned.
+      flag: whether it was, a truth value that may be traced.
+      complaint: what reading it raises while tracing; "" where it is looked at when the function runs.
+    """
+
+    def __init__(self, name: str, held: Any, flag: Any, complaint: str = "") -> None:
+        self.name = name
+        self.held = held
+        self.flag = flag
+        self.complaint = complaint
+
+    @property
+    def dtype(self) -> DType:
+        """The element type."""
+        found: DType = as_operand(self.held).type.dtype
+        return found
+
+    def read_value(self) -> Any:
+        """The value, as an operand."""
+        return as_operand(value(self))
+
+
+def value(variable: Any) -> Any:
+    """A variable that may not have been assigned.
+
+    Raises:
+      InvalidArgumentError: if a branch leaves it unassigned.
+    """
+    if not isinstance(variable, Maybe):
+        return variable
+    if variable.complaint:
+        raise InvalidArgumentError(variable.complaint)
+    require_true(variable.flag, f"{variable.name!r} is used here, but was not assigned; the loop must iterate at least "
+                 f"once, or the branch be taken, to initialize {variable.name}")
+    return variable.held
+
+
+def settled(variable: Any) -> Any:
+    """A variable of the conversion's own, which is only read where it was assigned."""
+    return variable.held if isinstance(variable, Maybe) else variable
+
+
+def is_traced(candidate: Any) -> bool:
+    """Whether the value is only known when the compiled function runs."""
+    if isinstance(candidate, Symbol):
+        return True
+    return isinstance(candidate, State | Maybe) and is_tracing()
+
+
+def holds_traced(candidate: Any) -> bool:
+    """The same for a value or something in a structure."""
+    return is_traced(candidate) or (
+        isinstance(candidate, list | tuple | dict) and any(map(is_traced, flatten(candidate)[0]))
+    )
+
+
+def cells_of(functions: Iterable[Callable[..., Any] | None], names: Sequence[str]) -> list[CellType]:
+    """The cells of the variables that blocks which became functions share."""
+    known: dict[str, CellType] = {}
+    for function in functions:
+        function = getattr(function, "block", function)
+        if isinstance(function, FunctionType):
+            known.update(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
+    return [known[name.rstrip("?")] for name in names]
+
+
+def held(cell: CellType) -> Any:
+    """What a cell holds, or UNSET."""
+    try:
+        return cell.cell_contents
+    except ValueError:
+        return UNSET
+
+
+def fill_cells(cells: Sequence[CellType], values: Sequence[Any]) -> None:
+    """Let the cells hold these values."""
+    for cell, one in zip(cells, values, strict=True):
+        if one is not UNSET:
+            cell.cell_contents = one
+        elif held(cell) is not UNSET:
+            del cell.cell_contents
+
+
+def zeros_like(example: Any) -> Any:
+    """Something of the structure and types of a value, for where there is none."""
+    leaves, structure = flatten(example)
+    return unflatten(structure, [_zero(leaf) for leaf in leaves])
+
+
+def _zero(leaf: Any) -> Any:
+    if not is_value(leaf) or is_weak(leaf):
+        return leaf
+    operand = leaf if isinstance(leaf, Operand) else as_operand(leaf)
+    sizes = tuple(0 if size is None else size for size in operand.type.shape)
+    # Made from an array, so that it is one small constant wherever it is needed.
+    return PUBLIC["zeros"](sizes, operand.type.dtype) if np.prod(sizes) > 1 else as_operand(
+        np.zeros(sizes, operand.type.dtype.numpy)
+    )
+
+
+def rows(iterable: Any) -> Any:
+    """What a comprehension goes through."""
+    if isinstance(iterable, Operand | State) and iterable.shape and iterable.shape[0] is None:
+        raise TraceError(
+            "a comprehension over a tensor whose first size is unknown; use gj.map_fn(function, tensor), or a `for` "
+            "loop with a gj.TensorArray"
+        )
+    return iterable
+
+
+__all__: list[str] = []
