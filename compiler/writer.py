@@ -23,6 +23,9 @@ from .operand import Operand
 from .reference import Reference
 from .tensortype import TensorType
 
+truth_advice: list[Callable[[], str]] = []
+"""Says why Python asks for the truth value of a symbol, and what to do: this layer does not know of control flow."""
+
 
 class Symbol(Operand):
     """A value of a graph that is being written."""
@@ -60,7 +63,9 @@ class Symbol(Operand):
         return error
 
     def __bool__(self) -> bool:
-        raise self._needs_value("bool()")
+        error = self._needs_value("bool()")
+        error.args = (" ".join([error.message, *(advice() for advice in truth_advice)]).rstrip(),)
+        raise error
 
     def __float__(self) -> float:
         raise self._needs_value("float()")

@@ -46,7 +46,8 @@ def compile(  # noqa: A001 -- the public name; Python's builtin is not used here
       input_signature: a sequence of `TensorSpec`s, nested as the arguments are: the function is traced once,
         for these, and arguments are converted to them. Sizes may be None; a shape that is None as a
         whole means one trace for each rank.
-      autograph: accepted for TensorFlow's sake; Python control flow on traced values is not converted.
+      autograph: whether Python control flow on traced values goes into the graph (`if`, `while`, `for`, `and`, `max`
+        and so on), in this function and in those that it calls.
       jit_compile: accepted for TensorFlow's sake; graphs always become native code.
       reduce_retracing: where a second shape comes, trace for unknown sizes where the two differ.
       static: names of parameters whose numbers are always part of the signature, however many come.
@@ -81,6 +82,7 @@ def compile(  # noqa: A001 -- the public name; Python's builtin is not used here
         bool(reduce_retracing or experimental_relax_shapes),
         (static,) if isinstance(static, str) else tuple(static),
         cache_size,
+        bool(autograph),
     )
 
     def decorate(one: Callable[..., Any]) -> Function:

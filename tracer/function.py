@@ -23,6 +23,7 @@ from graphjit.compiler.operand import as_operand
 from graphjit.compiler.writer import GraphWriter
 from graphjit.runtime.errors import FailedPreconditionError, SignatureError
 
+from .autograph import advice as _advice  # noqa: F401 -- what errors say about control flow
 from .binding import Methods
 from .cache import CacheInfo, Entry, TraceCache
 from .callnames import CallingWriter
@@ -73,6 +74,7 @@ class Settings:
     reduce_retracing: bool = False
     static: tuple[str, ...] = ()
     cache_size: int = 128
+    autograph: bool = True
 
 
 class Function:
@@ -187,7 +189,7 @@ class Function:
         trace = current_scope().interpreter
         scope = trace.inside(self.name) if isinstance(trace, CallingWriter) else nullcontext()
         with running_in_trace(self, self.name, structure, leaves), scope:
-            return self._run_python(*bound)
+            return self._run_python(self._traced_target(), *bound)
 
     def eager(self, *args: Any, **kwargs: Any) -> Any:
         """Run the Python function itself, so that breakpoints and prints work; the results have the same types.
@@ -199,19 +201,29 @@ class Function:
         >>> print(double.eager(3))
         gj.Tensor(6, shape=(), dtype=int32)
         """
-        return self._run_python(*self._parameters.bind(args, kwargs))
+        return self._run_python(self._target(), *self._parameters.bind(args, kwargs))
 
-    def _run_python(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def _run_python(self, target: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Call the Python function with tensors for arrays; the results are those of a compiled call."""
         if self._signature is not None:
             args, kwargs = self._signature.converted(args, kwargs)
         leaves, structure = flatten((args, kwargs))
         positional, keywords = unflatten(structure, list(map(_as_argument, leaves)))
-        results, tensors = take_results_apart(self._target()(*positional, **keywords), self.name)
+        results, tensors = take_results_apart(target(*positional, **keywords), self.name)
         return results.put_together(tensors)
 
+    def _traced_target(self) -> Callable[..., Any]:
+        """What a trace calls: the Python function, with control flow that goes into the graph."""
+        target = self._target()
+        if not self.settings.autograph:
+            return target
+        # Loaded by the first trace, not by `import graphjit`.
+        from .autograph.operators.calling import converted
+
+        return converted(target)
+
     def _target(self) -> Callable[..., Any]:
-        """What a trace calls."""
+        """The Python function, bound to its object."""
         if self._instance is None:
             return self.python_function
         instance = self._instance()
@@ -263,7 +275,7 @@ class Function:
             for one in objects:
                 explorer.add_contents(one)
             try:
-                traced = trace(target, call, self.name, slots, may_create=self._trace_count == 0)
+                traced = trace(self._traced_target(), call, self.name, slots, may_create=self._trace_count == 0)
             except Exception as error:
                 error.add_note(f"while tracing {self.name!r}, called at {describe(user_location())}")
                 raise
@@ -374,7 +386,7 @@ class Function:
           FailedPreconditionError: if the function was not called yet.
           NotFoundError: if there is no such stage or format; the message lists them.
         """
-        return dump_function(self.python_function, self._latest(), stage, format)
+        return dump_function(self, self._latest(), stage, format)
 
     def _latest(self) -> Concrete:
         if self._last is None:

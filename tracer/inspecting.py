@@ -49,8 +49,9 @@ def dump_function(function: Callable[..., Any], concrete: Concrete, stage: str, 
     """A stage as text.
 
     Args:
-      stage: "python" for the source, "traced" for the graph as traced, a pass by its name for the graph behind
-        it, "optimized" for the last of these, "fused" for the groups that are kernels, "kernels", "llvm" or "asm".
+      stage: "python" for the source with converted control flow, "traced" for the graph as traced, a pass by its
+        name for the graph behind it, "optimized" for the last of these, "fused" for the groups that are kernels,
+        "kernels", "llvm" or "asm".
       format: for graphs "text", "json" or "dot".
 
     Raises:
@@ -60,7 +61,7 @@ def dump_function(function: Callable[..., Any], concrete: Concrete, stage: str, 
     if format not in FORMATS:
         raise NotFoundError(f"there is no format {format!r}; the formats are {', '.join(FORMATS)}")
     if stage == "python":
-        return _source(function)
+        return to_code(function)
     if stage == "traced":
         return FORMATS[format](concrete.traced.graph)
     compiled = _compiled(concrete)
@@ -76,20 +77,41 @@ def dump_function(function: Callable[..., Any], concrete: Concrete, stage: str, 
     return FORMATS[format](stages[stage])
 
 
+def to_code(entity: Callable[..., Any]) -> str:
+    """The Python that is traced for a function, compiled or not: its control flow is converted.
+
+    Raises:
+      NotFoundError: if there is no source.
+
+    >>> import graphjit as gj
+    >>> def relu(x):
+    ...     if x > 0:
+    ...         return x
+    ...     return 0.0
+    >>> print(gj.autograph.to_code(relu))
+    def relu(x):
+    <BLANKLINE>
+        def then():
+            return x
+    <BLANKLINE>
+        def otherwise():
+            return 0.0
+        return _gj.returned(x > 0, then, otherwise, ())()
+    <BLANKLINE>
+    """
+    from .autograph.showing import converted_source
+
+    settings = getattr(entity, "settings", None)
+    if settings is not None and not settings.autograph:
+        return _source(inspect.unwrap(entity))
+    return converted_source(entity)
+
+
 def _source(function: Callable[..., Any]) -> str:
     try:
         return inspect.getsource(function)
     except (OSError, TypeError):
         raise NotFoundError("there is no source of the function") from None
-
-
-def to_code(entity: Callable[..., Any]) -> str:
-    """The Python source that is traced for a function, compiled or not.
-
-    Raises:
-      NotFoundError: if there is no source.
-    """
-    return _source(inspect.unwrap(entity))
 
 
 __all__ = ["to_code"]

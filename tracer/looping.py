@@ -164,7 +164,9 @@ def _both_settled(
         tested = subtrace("condition")
         arguments = _arguments(tested, leaves, structure)
         try:
-            decision = write(tested, lambda *values: as_condition(condition(*values), "the condition of a loop"), arguments)
+            decision = write(
+                tested, lambda *values: as_condition(condition(*values), "the condition of a loop"), arguments
+            )
         except OtherDtypeError as error:
             _promote(leaves, tested, error)
             continue

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from graphjit.compiler.operand import AdaptingNumber, Operand, as_operand
+from graphjit.compiler.operand import AdaptingNumber, Operand, ReadsAsOperand, as_operand
 from graphjit.runtime.errors import SignatureError
 
 from .signature import shortened, value_key
@@ -92,6 +92,8 @@ def _as_result(leaf: Any) -> Operand | None:
         return leaf
     if isinstance(leaf, State):
         return read(leaf)
+    if isinstance(leaf, ReadsAsOperand):
+        return as_operand(leaf)
     if type(leaf) in (bool, int, float, complex) or isinstance(leaf, np.ndarray | np.generic | AdaptingNumber):
         return as_operand(leaf)
     return None

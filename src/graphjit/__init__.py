@@ -127,6 +127,7 @@ from graphjit.compiler.tensortype import (
     uint64,
 )
 from graphjit.nn.module import Module
+from graphjit.tracer.autograph.policy import no_convert
 from graphjit.tracer.branching import case, cond, switch_case
 from graphjit.tracer.compiling import compile, function
 from graphjit.tracer.custom_gradient import custom_gradient, grad_pass_through, recompute_grad
@@ -234,6 +235,7 @@ __all__ = [
     "name_scope",
     "nest",
     "nn",
+    "no_convert",
     "norm",
     "power",
     "prod",

@@ -289,7 +289,7 @@ def test_d5_a_leaked_value_names_function_line_and_holder() -> None:
 def test_numbers_of_a_traced_value_are_refused_by_line() -> None:
     """E1: `if t` without conversion is an error that says what to do."""
 
-    @gj.compile
+    @gj.compile(autograph=False)
     def f(x: Any) -> Any:
         if x > 0.0:
             return x

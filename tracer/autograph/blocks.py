@@ -183,7 +183,7 @@ def arm(context: Context, stem: str, body: Block, visible: Names, at: ast.AST) -
 
 
 def handed_on(node: ast.stmt, context: Context, parts: Sequence[ast.AST], visible: Names, wanted: Names) -> list[str]:
-    """The variables that a branch or loop assigns and somebody reads later, in order; `name?` where it may stay unset."""
+    """What a branch or loop assigns and somebody reads later; `name?` for a variable that may stay unset."""
     names = sorted((assigned(parts) & wanted & visible) - context.globals)
     context.tracked.update(names)
     return [f"{name}?" if name in context.fresh.made and name.startswith("result") else name for name in names]

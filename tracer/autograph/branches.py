@@ -1,12 +1,12 @@
 """`if` statements become two functions, of which an operator calls one, or traces both.
 
-    if x > 0:              def then():
-        y = x                  nonlocal y
-    else:                      y = x
-        y = -x             def otherwise():
-                               nonlocal y
-                               y = -x
-                           _gj.branch(x > 0, then, otherwise, ('y',))()
+if x > 0:              def then():
+    y = x                  nonlocal y
+else:                      y = x
+    y = -x             def otherwise():
+                           nonlocal y
+                           y = -x
+                       _gj.branch(x > 0, then, otherwise, ('y',))()
 """
 
 from __future__ import annotations

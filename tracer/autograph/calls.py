@@ -16,9 +16,9 @@ _NEVER_CONVERTED = frozenset({"isinstance", "issubclass", "hasattr", "callable",
 
 def convert_call(node: ast.Call, operators: str, shadowed: Names) -> ast.expr:
     """A call; `shadowed` are names that do not mean Python's builtins in the function."""
-    if isinstance(node.func, ast.Name) and node.func.id not in shadowed:
-        if node.func.id in _LOOK_AT_THE_FRAME | _NEVER_CONVERTED:
-            return node
+    kept = (_LOOK_AT_THE_FRAME | _NEVER_CONVERTED) - shadowed
+    if isinstance(node.func, ast.Name) and node.func.id in kept:
+        return node
     node.func = called(node.func, operators)
     return node
 

@@ -1,7 +1,7 @@
 """`assert` and `raise` under conditions on traced values become checks when the compiled function runs.
 
-    assert t, message       _gj.assert_(t, lambda: message)
-    raise error             raise _gj.raised(error)
+assert t, message       _gj.assert_(t, lambda: message)
+raise error             raise _gj.raised(error)
 """
 
 from __future__ import annotations

@@ -8,22 +8,23 @@ from __future__ import annotations
 
 import ast
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from types import CellType, CodeType, FunctionType
 from typing import Any
 
-from .blocks import Context, converted_block
+from .blocks import Context, Convert, converted_block
 from .branches import convert_if
 from .expressions import Expressions, Facts, shadowed_names
 from .jumps import Fresh, lower_jumps
 from .lists import changed_containers
 from .loops import convert_for, convert_while
-from .names import Liveness, Names, declared, parameters, unsure_reads
+from .names import Liveness, declared, parameters, unsure_reads
 from .policy import reason_against
 from .source import SourceMissingError, tree_of
 
 OPERATORS = "_gj"
-_CONVERTERS = {ast.If: convert_if, ast.For: convert_for, ast.While: convert_while}
+_CONVERTERS: dict[type[ast.stmt], Convert] = {ast.If: convert_if, ast.For: convert_for, ast.While: convert_while}
 _MOST_KEPT = 4096
 
 
@@ -43,19 +44,19 @@ class Conversion:
 
 
 _lock = threading.RLock()
-_conversions: dict[CodeType, Conversion] = {}
+conversions: dict[Any, Conversion] = {}
 _converted_code: set[CodeType] = set()
 
 
 def conversion_of(function: FunctionType) -> Conversion:
     """The conversion of a function's code; made now if it is asked for the first time."""
-    found = _conversions.get(function.__code__)
+    found = conversions.get(function.__code__)
     if found is None:
         with _lock:
-            found = _conversions.get(function.__code__) or _convert(function)
-            if len(_conversions) >= _MOST_KEPT:
-                _conversions.clear()
-            _conversions[function.__code__] = found
+            found = conversions.get(function.__code__) or _convert(function)
+            if len(conversions) >= _MOST_KEPT:
+                conversions.clear()
+            conversions[function.__code__] = found
     return found
 
 
@@ -66,7 +67,9 @@ def converted_function(function: FunctionType, operators: Any) -> FunctionType:
     code = conversion_of(function).code
     if code is None:
         return function
-    made = FunctionType(code, function.__globals__, function.__name__, function.__defaults__, _cells(function, code, operators))
+    made = FunctionType(
+        code, function.__globals__, function.__name__, function.__defaults__, _cells(function, code, operators)
+    )
     made.__kwdefaults__ = function.__kwdefaults__
     made.__qualname__ = function.__qualname__
     made.__module__ = function.__module__
@@ -77,6 +80,11 @@ def converted_function(function: FunctionType, operators: Any) -> FunctionType:
 def why_not_converted(function: FunctionType) -> str:
     """Why a function's control flow is Python's, in words; "" if it is converted."""
     return reason_against(function) or conversion_of(function).reason
+
+
+def is_converted_code(code: CodeType) -> bool:
+    """Whether it is code that the conversion made, or a part of it."""
+    return code in _converted_code
 
 
 def _cells(function: FunctionType, code: CodeType, operators: Any) -> tuple[CellType, ...]:
@@ -96,10 +104,11 @@ def _convert(function: FunctionType) -> Conversion:
     definition = _as_definition(tree)
     _Mangling(_class_of(function)).visit(definition)
     names = Fresh(definition)
+    definition.name = names(definition.name)
     operators = names(OPERATORS)
     _convert_definition(definition, names, operators, function)
     code = _compiled(definition, operators, names, function.__code__)
-    _converted_code.add(code)
+    _converted_code.update(_generated_parts(code))
     return Conversion(code, definition)
 
 
@@ -107,12 +116,13 @@ def _as_definition(tree: ast.FunctionDef | ast.Lambda) -> ast.FunctionDef:
     """A `def` without what the function has already: decorators, defaults, annotations."""
     if isinstance(tree, ast.Lambda):
         body: list[ast.stmt] = [ast.copy_location(ast.Return(tree.body), tree.body)]
-        definition = ast.parse("def lambda_(): pass").body[0]
+        definition = ast.parse("def name(): pass").body[0]
         assert isinstance(definition, ast.FunctionDef)
         definition.body, definition.args = body, tree.args
         ast.copy_location(definition, tree)
     else:
         definition = tree
+    definition.name = "converted_"  # not the user's name, which is to mean the user's function inside
     definition.decorator_list = []
     definition.returns = None
     definition.args.defaults = []
@@ -121,8 +131,6 @@ def _as_definition(tree: ast.FunctionDef | ast.Lambda) -> ast.FunctionDef:
         if isinstance(one, ast.arg):
             one.annotation = None
     return definition
-
-
 
 
 def _convert_definition(definition: ast.FunctionDef, fresh: Fresh, operators: str, function: FunctionType) -> None:
@@ -187,7 +195,7 @@ def _class_of(function: FunctionType) -> str:
 
 
 class _Mangling(ast.NodeTransformer):
-    """Names that begin with two underscores mean something else inside of a class; the converted code stands in none."""
+    """Names with two underscores in front mean something else in a class; the converted code stands in none."""
 
     def __init__(self, cls: str) -> None:
         self._prefix = f"_{cls.lstrip('_')}" if cls.strip("_") else ""
@@ -204,6 +212,14 @@ class _Mangling(ast.NodeTransformer):
         if isinstance(node, ast.Nonlocal | ast.Global):
             node.names = [self._mangled(one) for one in node.names]
         return super().generic_visit(node) if self._prefix else node
+
+
+def _generated_parts(code: CodeType) -> Iterator[CodeType]:
+    """The code and that of the blocks in it, which have its name."""
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType) and constant.co_qualname == code.co_qualname:
+            yield from _generated_parts(constant)
 
 
 # --- compiling it ---------------------------------------------------------------------------------
@@ -239,9 +255,7 @@ def _code_inside(code: CodeType, name: str) -> CodeType:
 
 def _renamed(code: CodeType, original: CodeType, generated: set[str]) -> CodeType:
     """The code under the user's name; so are the functions that blocks became, as they stand in tracebacks."""
-    return _with_names(code, original.co_name, original.co_qualname, generated).replace(
-        co_firstlineno=original.co_firstlineno
-    )
+    return _with_names(code, original.co_name, original.co_qualname, generated)
 
 
 def _with_names(code: CodeType, name: str, qualname: str, generated: set[str]) -> CodeType:

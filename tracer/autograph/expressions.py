@@ -75,7 +75,7 @@ class Expressions(ast.NodeTransformer):
                 setattr(node, field, self.visit(value))
         return node
 
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> Any:  # noqa: N802 -- ast's name
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> Any:
         if getattr(node, "is_generated", False):
             self._nonlocals.append(declared(node.body))
             node.body = self.block(node.body)
@@ -85,17 +85,17 @@ class Expressions(ast.NodeTransformer):
         node.decorator_list = [called(one, self._gj) for one in node.decorator_list]
         return node
 
-    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> Any:  # noqa: N802 -- ast's name
+    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> Any:
         self._visit_definition(node)
         return node
 
-    def visit_Lambda(self, node: ast.Lambda) -> Any:  # noqa: N802 -- ast's name
+    def visit_Lambda(self, node: ast.Lambda) -> Any:
         if getattr(node, "is_generated", False):
             return self.generic_visit(node)
         self._visit_definition(node)
         return node
 
-    def visit_ClassDef(self, node: ast.ClassDef) -> Any:  # noqa: N802 -- ast's name
+    def visit_ClassDef(self, node: ast.ClassDef) -> Any:
         node.bases = [self.visit(one) for one in node.bases]
         node.decorator_list = [self.visit(one) for one in node.decorator_list]
         return node
@@ -107,19 +107,19 @@ class Expressions(ast.NodeTransformer):
         if not isinstance(node, ast.Lambda):
             node.decorator_list = [self.visit(one) for one in node.decorator_list]
 
-    def visit_Assign(self, node: ast.Assign) -> Any:  # noqa: N802 -- ast's name
+    def visit_Assign(self, node: ast.Assign) -> Any:
         value = self.visit(node.value)
         node.value = convert_value(node.targets[0], value, self._facts.changed, self._gj)
         node.targets = [self.visit(one) for one in node.targets]
         return [*self._global_changes(node), node]
 
-    def visit_AnnAssign(self, node: ast.AnnAssign) -> Any:  # noqa: N802 -- ast's name
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> Any:
         if node.value is not None:
             node.value = convert_value(node.target, self.visit(node.value), self._facts.changed, self._gj)
         node.target = self.visit(node.target)
         return node
 
-    def visit_AugAssign(self, node: ast.AugAssign) -> Any:  # noqa: N802 -- ast's name
+    def visit_AugAssign(self, node: ast.AugAssign) -> Any:
         before = self._global_changes(node)
         if isinstance(node.target, ast.Name) and id(node.target) in self._facts.unsure & self._tracked(node.target):
             name = node.target.id
@@ -140,15 +140,15 @@ class Expressions(ast.NodeTransformer):
             for made in fill("gj.changing(globals(), name)", node, gj=self._gj, name=constant(name, node))
         ]
 
-    def visit_Assert(self, node: ast.Assert) -> Any:  # noqa: N802 -- ast's name
+    def visit_Assert(self, node: ast.Assert) -> Any:
         test = self.visit(node.test)
         return convert_assert(ast.copy_location(ast.Assert(test, node.msg), node), self._gj, self._later)
 
-    def visit_Raise(self, node: ast.Raise) -> Any:  # noqa: N802 -- ast's name
+    def visit_Raise(self, node: ast.Raise) -> Any:
         self.generic_visit(node)
         return convert_raise(node, self._gj, bool(self._caught))
 
-    def visit_Try(self, node: Any) -> Any:  # noqa: N802 -- ast's name
+    def visit_Try(self, node: Any) -> Any:
         caught = bool(node.handlers)
         self._caught += caught
         node.body = self.block(node.body)
@@ -164,35 +164,35 @@ class Expressions(ast.NodeTransformer):
 
     # --- expressions ---
 
-    def visit_Name(self, node: ast.Name) -> Any:  # noqa: N802 -- ast's name
+    def visit_Name(self, node: ast.Name) -> Any:
         if id(node) in self._facts.unsure & self._tracked(node) and isinstance(node.ctx, ast.Load):
             operator = "settled" if node.id in self._facts.fresh.made else "value"
             return fill_expression(f"gj.{operator}(name)", node, gj=self._gj, name=node)
         return node
 
-    def visit_Attribute(self, node: ast.Attribute) -> Any:  # noqa: N802 -- ast's name
+    def visit_Attribute(self, node: ast.Attribute) -> Any:
         self.generic_visit(node)
         return convert_target(node, self._gj)
 
-    def visit_Subscript(self, node: ast.Subscript) -> Any:  # noqa: N802 -- ast's name
+    def visit_Subscript(self, node: ast.Subscript) -> Any:
         self.generic_visit(node)
         return convert_target(node, self._gj)
 
-    def visit_BoolOp(self, node: ast.BoolOp) -> Any:  # noqa: N802 -- ast's name
+    def visit_BoolOp(self, node: ast.BoolOp) -> Any:
         node.values[0] = self.visit(node.values[0])
         return convert_bool_op(node, self._gj, self._later)
 
-    def visit_UnaryOp(self, node: ast.UnaryOp) -> Any:  # noqa: N802 -- ast's name
+    def visit_UnaryOp(self, node: ast.UnaryOp) -> Any:
         self.generic_visit(node)
         return convert_not(node, self._gj) if isinstance(node.op, ast.Not) else node
 
-    def visit_IfExp(self, node: ast.IfExp) -> Any:  # noqa: N802 -- ast's name
+    def visit_IfExp(self, node: ast.IfExp) -> Any:
         if is_plain_test(node.test):
             return self.generic_visit(node)
         node.test = self.visit(node.test)
         return convert_choice(node, self._gj, self._later)
 
-    def visit_Compare(self, node: ast.Compare) -> Any:  # noqa: N802 -- ast's name
+    def visit_Compare(self, node: ast.Compare) -> Any:
         # The comparisons behind the first are visited as parts of the functions that they become.
         return self._visit_chain(node) if len(node.ops) > 1 else self._visit_comparison(node)
 
@@ -205,7 +205,7 @@ class Expressions(ast.NodeTransformer):
         node.comparators = [self.visit(one) for one in node.comparators]
         return convert_compare(node, self._gj, self._facts.fresh, self._thunk)
 
-    def visit_Call(self, node: ast.Call) -> Any:  # noqa: N802 -- ast's name
+    def visit_Call(self, node: ast.Call) -> Any:
         if is_bare_super(node) and self._facts.first is not None:
             return explicit_super(node, self._facts.first)
         self.generic_visit(node)
@@ -235,7 +235,9 @@ class Expressions(ast.NodeTransformer):
     def _later(self, node: ast.expr) -> ast.expr:
         """A function without arguments that gives the expression, which is converted too."""
         bound = frozenset(
-            one.target.id for one in ast.walk(node) if isinstance(one, ast.NamedExpr) and isinstance(one.target, ast.Name)
+            one.target.id
+            for one in ast.walk(node)
+            if isinstance(one, ast.NamedExpr) and isinstance(one.target, ast.Name)
         )
         return self._function(node, bound) if bound else self._thunk(self.visit(node))
 

@@ -172,7 +172,9 @@ class _Returns:
 
     def _orelse(self, node: ast.If, rest: Block) -> Block:
         orelse = node.orelse if leaves(node.orelse) else node.orelse + rest
-        return self.tail(orelse, falls_off=False) or [ast.copy_location(ast.Return(constant(None, node.test)), node.test)]
+        return self.tail(orelse, falls_off=False) or [
+            ast.copy_location(ast.Return(constant(None, node.test)), node.test)
+        ]
 
     def _flagged(self, node: ast.stmt, rest: Block) -> Block:
         """Note the result, and return it behind the statement."""
@@ -221,9 +223,7 @@ class _Returns:
 
     def _note(self, node: ast.Return, in_loop: bool) -> Block:
         value = node.value or constant(None, node)
-        made = fill(
-            "result = value\nreturned = True", node, result=self._result, returned=self._returned, value=value
-        )
+        made = fill("result = value\nreturned = True", node, result=self._result, returned=self._returned, value=value)
         return [*made, ast.copy_location(ast.Break(), node)] if in_loop else made
 
 

@@ -1,10 +1,10 @@
 """`and`, `or`, `not`, chained comparisons, `in` and conditional expressions become calls of operators.
 
-    a and b            _gj.and_(a, lambda: b)
-    not a              _gj.not_(a)
-    a < f(b) < c       _gj.and_(a < (middle := f(b)), lambda: middle < c)
-    x in items         _gj.in_(x, items)
-    a if t else b      _gj.choose(t, lambda: a, lambda: b)
+a and b            _gj.and_(a, lambda: b)
+not a              _gj.not_(a)
+a < f(b) < c       _gj.and_(a < (middle := f(b)), lambda: middle < c)
+x in items         _gj.in_(x, items)
+a if t else b      _gj.choose(t, lambda: a, lambda: b)
 """
 
 from __future__ import annotations

@@ -91,7 +91,7 @@ def captured(nodes: Nodes) -> Names:
         if isinstance(node, INNER):
             found |= free_names(node)
         elif isinstance(node, ast.GeneratorExp):
-            found |= mentioned(node) - {one for one in mentioned([g.target for g in node.generators])}
+            found |= mentioned(node) - mentioned([g.target for g in node.generators])
     return frozenset(found)
 
 
@@ -240,7 +240,9 @@ class _Assignments:
             case ast.If():
                 known = self._run(node.test, known)
                 ends = [
-                    self.block(arm, known) for arm in (node.body, node.orelse) if not _leaves(self.block(arm, known), arm)
+                    self.block(arm, known)
+                    for arm in (node.body, node.orelse)
+                    if not _leaves(self.block(arm, known), arm)
                 ]
                 return frozenset.intersection(*ends) if ends else known
             case ast.While():
@@ -272,9 +274,10 @@ class _Assignments:
     def _run(self, node: ast.AST, known: Names) -> Names:
         """Look at what a simple statement or an expression reads; what it assigns is known then."""
         for one in own_nodes(node):
-            if isinstance(one, ast.Name) and one.id in self._own - known and not isinstance(one.ctx, ast.Del):
-                if isinstance(one.ctx, ast.Load):
-                    self._unsure.add(id(one))
+            if isinstance(one, ast.Name) and one.id in self._own - known and isinstance(one.ctx, ast.Load):
+                self._unsure.add(id(one))
+            if isinstance(one, ast.AugAssign) and isinstance(one.target, ast.Name):
+                self._unsure.update({id(one.target)} if one.target.id in self._own - known else ())
         return known | (assigned(node) - _conditionally_bound(node))
 
 

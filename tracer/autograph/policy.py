@@ -62,6 +62,4 @@ def _is_among(module: str, names: list[str]) -> bool:
     return any(module == name or module.startswith(f"{name}.") for name in names)
 
 
-
-
 __all__ = ["converted", "no_convert", "unconverted"]

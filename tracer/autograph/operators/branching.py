@@ -13,7 +13,7 @@ from ...branching import condition, in_words, trace_branches
 from ...structure import flatten
 from .changes import Arm, Changed, arms, changing, inside
 from .depth import one_level_deeper
-from .values import UNSET, Maybe, cells_of, fill_cells, held, is_traced, zeros_like
+from .values import UNSET, Example, Maybe, cells_of, fill_cells, held, is_traced
 
 Block = Callable[[], Any]
 LABELS = ("the main branch", "the else branch")
@@ -157,12 +157,10 @@ class _Branching:
         may_be_unset = name.endswith("?")
         values = [one.held if isinstance(one, Maybe) else one for one in parts]
         example = next((one for one in values if one is not UNSET), UNSET)
-        unset = [
-            (one is UNSET or isinstance(one, Maybe)) and not skip for one, skip in zip(parts, ended, strict=True)
-        ]
+        unset = [(one is UNSET or isinstance(one, Maybe)) and not skip for one, skip in zip(parts, ended, strict=True)]
         with_flag = any(unset) and not may_be_unset and example is not UNSET
         self._forms.append(with_flag)
-        filled = [zeros_like(example) if one is UNSET and example is not UNSET else one for one in values]
+        filled = [Example(example).zeros() if one is UNSET and example is not UNSET else one for one in values]
         self._require_one_structure(filled, len(self._forms) - 1)
         for mine, one, part, skip in zip(made, filled, parts, ended, strict=True):
             flag = part.flag if isinstance(part, Maybe) else part is not UNSET or skip
@@ -232,8 +230,6 @@ def _ended() -> Exception:
     if arms():
         return ArmEndedError()
     return TraceError("every way through the function raises an error; there is nothing to compile")
-
-
 
 
 __all__: list[str] = []

@@ -126,7 +126,8 @@ def _vector(values: Any, what: str) -> Operand:
     operand = as_operand(values)
     if operand.type.rank != 1:
         raise InvalidArgumentError(
-            f"{what} of a tensor with shape {operand.type.shape}: its rows have no truth value; use gj.reduce_{what[:3]}"
+            f"{what} of a tensor with shape {operand.type.shape}: its rows have no truth value; "
+            f"use gj.reduce_{what[:3]}"
         )
     return operand
 
@@ -174,16 +175,18 @@ def _chosen(test: Any, then: tuple[Any, Any], otherwise: tuple[Any, Any]) -> Any
 
 def _sorted(values: Iterable[Any], /, *, key: Key | None = None, reverse: Any = False) -> Any:
     rows = rows_of(values)
-    items = None if rows is not None else builtins.list(values)
-    if rows is None and not any(map(is_traced, items if key is None else map(key, items or ()))):
-        return builtins.sorted(items or (), key=key, reverse=reverse)
-    tensor = as_operand(values) if isinstance(rows, TensorRows) else PUBLIC["stack"](builtins.list(rows or items or ()))
+    items = [] if rows is not None else builtins.list(values)
+    if rows is None and not any(map(is_traced, [one if key is None else key(one) for one in items])):
+        return builtins.sorted(items, key=key, reverse=reverse)
+    tensor = as_operand(values) if isinstance(rows, TensorRows) else PUBLIC["stack"](builtins.list(rows or items))
     if tensor.type.rank != 1 and key is None:
-        raise InvalidArgumentError(f"sorted() of rows of shape {tensor.type.shape[1:]}, which have no order; use gj.sort")
+        raise InvalidArgumentError(
+            f"sorted() of rows of shape {tensor.type.shape[1:]}, which have no order; use gj.sort"
+        )
     measures = tensor if key is None else PUBLIC["stack"]([key(one) for one in tensor])
     order = PUBLIC["argsort"](measures, direction="DESCENDING" if reverse else "ASCENDING", stable=True)
     found = PUBLIC["gather"](tensor, order)
-    return builtins.list(found) if items is not None or found.type.shape[0] is not None else found
+    return builtins.list(found) if rows is None or found.type.shape[0] is not None else found
 
 
 # --- iterables ------------------------------------------------------------------------------------

@@ -17,8 +17,8 @@ from .changes import arms, changing, made
 
 _CHANGING_METHODS = frozenset(
     {
-        "append", "extend", "insert", "remove", "pop", "clear", "sort", "reverse", "update", "setdefault", "popitem", "add",
-        "discard", "appendleft", "popleft", "extendleft", "rotate", "difference_update", "intersection_update",
+        "append", "extend", "insert", "remove", "pop", "clear", "sort", "reverse", "update", "setdefault", "popitem",
+        "add", "discard", "appendleft", "popleft", "extendleft", "rotate", "difference_update", "intersection_update",
         "symmetric_difference_update",
     }
 )  # fmt: skip
@@ -47,7 +47,8 @@ def converted(function: Callable[..., Any]) -> Callable[..., Any]:
     if isinstance(function, FunctionType):
         return converted_function(function, _operators())
     if isinstance(function, MethodType):
-        return _method(function)
+        bound: Callable[..., Any] = _method(function)
+        return bound
     if isinstance(function, functools.partial):
         return functools.partial(converted(function.func), *function.args, **function.keywords)
     found = _object(function)

@@ -24,7 +24,7 @@ def one_level_deeper(block: Callable[[], Any]) -> Iterator[None]:
     Raises:
       TraceError: if it stands inside of itself so often that it will not end.
     """
-    code: CodeType = block.__code__  # type: ignore[attr-defined]  # blocks are Python functions
+    code: CodeType = block.__code__
     around = _inside.get()
     if around.count(code) >= _LIMIT:
         raise TraceError(

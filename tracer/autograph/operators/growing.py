@@ -1,9 +1,9 @@
 """Lists that grow by as many items in each round of a loop in the graph: they are carried as tensors.
 
-    out = []
-    for x in rows:           # 100 rows, say: a loop in the graph
-        out.append(x * x)
-    return gj.stack(out)     # the tensor that the loop filled
+out = []
+for x in rows:           # 100 rows, say: a loop in the graph
+    out.append(x * x)
+return gj.stack(out)     # the tensor that the loop filled
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ class Growing:
         items = after[1:] if after and isinstance(after[0], _Hidden) else None
         if items is None or len(items) != self._each:
             raise InvalidArgumentError(
-                f"the list {self._name!r} does not grow by the same number of items in each round of a loop whose rounds "
-                f"are only known when the function runs; {_ADVICE}"
+                f"the list {self._name!r} does not grow by the same number of items in each round of a loop whose "
+                f"rounds are only known when the function runs; {_ADVICE}"
             )
         for item in items:
             leaves, structure = flatten(item)
@@ -87,7 +87,9 @@ def grown(before: list[Any], after: list[Any], name: str, most: int | None) -> G
     same = all(one is other for one, other in zip(before, after, strict=False))
     structures = [flatten(one) for one in items]
     if not same or any(structure != structures[0][1] for _, structure in structures):
-        raise InvalidArgumentError(f"the list {name!r} is changed in a loop by more than appending alike items; {_ADVICE}")
+        raise InvalidArgumentError(
+            f"the list {name!r} is changed in a loop by more than appending alike items; {_ADVICE}"
+        )
     if not all(is_value(leaf) for leaves, _ in structures for leaf in leaves):
         raise InvalidArgumentError(f"what a loop appends to the list {name!r} is no tensor; {_ADVICE}")
     return Growing(list(before), items, name, most)
@@ -106,8 +108,8 @@ class _Hidden:
 
     def _refused(self) -> TraceError:
         return TraceError(
-            f"the list {self._name!r} grows in a loop of the graph, where its items cannot be read; carry the last one in "
-            f"a variable, or {_ADVICE}"
+            f"the list {self._name!r} grows in a loop of the graph, where its items cannot be read; carry the last one "
+            f"in a variable, or {_ADVICE}"
         )
 
 
@@ -174,9 +176,7 @@ def stacked_whole(values: Any) -> Any:
     if not isinstance(values, list | tuple) or not values or not all(isinstance(one, Row) for one in values):
         return None
     run = values[0].run
-    whole = len(values) == run.length and all(
-        one.run is run and one.place == place for place, one in enumerate(values)
-    )
+    whole = len(values) == run.length and all(one.run is run and one.place == place for place, one in enumerate(values))
     return run.rooms[0] if whole else None
 
 

@@ -1,4 +1,4 @@
-"""What a `for` loop goes through when it is only known as a traced value: rows of tensors, ranges, and views of these."""
+"""What a `for` loop goes through when it is a traced value: rows of tensors, ranges, and views of these."""
 
 from __future__ import annotations
 
@@ -78,7 +78,9 @@ class Range(Rows):
     @property
     def length(self) -> int | None:
         known = [static_value(one) for one in (self._start, self._stop, self._step)]
-        return None if any(one is None for one in known) else len(range(*(int(one) for one in known if one is not None)))
+        return (
+            None if any(one is None for one in known) else len(range(*(int(one) for one in known if one is not None)))
+        )
 
     def count(self) -> Any:
         if self._is_simple:

@@ -17,14 +17,14 @@ from ...branching import condition
 from ...looping import trace_loop
 from ...structure import flatten
 from ...subtrace import is_tracing
+from ..options import LoopOptions, collecting_options
+from ..unrolling import Unrolling
 from .branching import ArmEndedError, branch
 from .changes import Arm, Changed, changing, inside
 from .depth import one_level_deeper
 from .growing import Growing, grown
 from .iterables import Listed, Rows, rows_of
-from .options import LoopOptions, collecting_options
-from .unrolling import Unrolling
-from .values import UNSET, Maybe, cells_of, fill_cells, held, is_traced, zeros_like
+from .values import UNSET, Example, Maybe, cells_of, fill_cells, held, is_traced
 
 UNROLLED_AT_MOST = 8
 """Loops over so many rows or fewer are written out row by row."""
@@ -78,11 +78,9 @@ def _python_items(iterable: Any, body: Block, names: Sequence[str], stop: str | 
     """Python's loop while a function is traced: it may become one in the graph, or turn out long."""
     cells = [] if stop is None else cells_of([body], [stop])
     unrolling = Unrolling()
-    place = 0
     items = iter(iterable)
-    for item in items:
+    for place, item in enumerate(items, 1):
         yield item
-        place += 1
         unrolling.round_done()
         if cells and is_traced(held(cells[0])):
             rest = Listed(iterable[place:]) if isinstance(iterable, range | list | tuple) else Listed(list(items))
@@ -218,6 +216,8 @@ class _Loop:
 
     def _restored(self, place: int, carried: Any) -> Any:
         initial = self._initial_at(place)
+        if initial is UNSET:
+            return UNSET
         if isinstance(initial, Maybe):
             return Maybe(initial.name, *carried)
         if isinstance(initial, Growing):
@@ -251,12 +251,12 @@ class _Loop:
         if found != self._options:
             self._options = found
             raise _RestartError
-        after += [changed[key] if key in changed else before for key, (_, before) in self._changes.items()]
+        after += [changed.get(key, before) for key, (_, before) in self._changes.items()]
         handed = [self._handed(place, one) for place, one in enumerate(after)]
         return (None if index is None else index + 1, *handed)
 
     def _take_back(self) -> None:
-        fill_cells(self._cells, [UNSET if isinstance(one, Maybe) else one for one in self._initial])
+        fill_cells(self._cells, [UNSET if isinstance(one, Maybe | Example) else one for one in self._initial])
         for place, before in self._changes.values():
             place.write(before if not isinstance(before, Growing) else before.prefix)
 
@@ -280,6 +280,8 @@ class _Loop:
         if isinstance(initial, Maybe):
             return (after.held, after.flag) if isinstance(after, Maybe) else (after, as_operand(after is not UNSET))
         held_after = after.held if isinstance(after, Maybe) else after
+        if isinstance(initial, Example):
+            return held_after
         self._require_alike(initial, held_after, self._all_names()[place])
         return held_after
 
@@ -293,7 +295,7 @@ class _Loop:
         if after is UNSET:
             return _NOTHING
         value = after.held if isinstance(after, Maybe) else after
-        example = zeros_like(value)
+        example = Example(value)
         quiet = place < len(self._quiet) and self._quiet[place]
         self._replace(place, example if quiet else Maybe(self._all_names()[place], example, False))
         raise _RestartError
@@ -315,8 +317,8 @@ class _Loop:
         for one, leaf in zip(before, leaves, strict=True):
             if not is_value(one) and not (one is leaf or (type(one) is type(leaf) and one == leaf)):
                 raise InvalidArgumentError(
-                    f"{name!r} is {one!r} before the loop, but {_shown(leaf)} after one iteration; in a loop whose end is "
-                    "only known when the function runs a variable is a tensor or a number all the time"
+                    f"{name!r} is {one!r} before the loop, but {_shown(leaf)} after one iteration; in a loop whose end "
+                    "is only known when the function runs a variable is a tensor or a number all the time"
                 )
 
     # --- behind it ---
@@ -333,8 +335,6 @@ class _Loop:
         initial = self._initial_at(place)
         if isinstance(initial, Growing):
             return initial.final(carried)
-        if initial is UNSET:
-            return UNSET
         return self._restored(place, carried)
 
 
@@ -345,8 +345,10 @@ _NOTHING = "not assigned"
 def _as_carried(initial: Any) -> Any:
     if initial is UNSET:
         return _NOTHING
+    if isinstance(initial, Example):
+        return initial.zeros()
     if isinstance(initial, Maybe):
-        return initial.held, as_operand(initial.flag)
+        return _as_carried(initial.held), as_operand(initial.flag)
     return initial.initial() if isinstance(initial, Growing) else initial
 
 

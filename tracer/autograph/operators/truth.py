@@ -69,7 +69,7 @@ def _scalar(value: Any, word: str) -> Any:
 
 
 def _computed_anyway(other: Later, word: str) -> Any:
-    """The right side, where computing it cannot be noticed if it is not asked for; else None, and nothing is written."""
+    """The right side, where nobody can notice that it is computed in vain; else None, and nothing is written."""
     writer = current_interpreter()
     assert isinstance(writer, GraphWriter)
     count = len(writer.equations)

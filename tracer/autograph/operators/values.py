@@ -10,7 +10,7 @@ import numpy as np
 
 from graphjit.compiler.operand import PUBLIC, Operand, ReadsAsOperand, as_operand
 from graphjit.compiler.ops.checking import require_true
-from graphjit.compiler.tensortype import DType
+from graphjit.compiler.tensortype import DType, TensorType
 from graphjit.compiler.writer import Symbol
 from graphjit.runtime.errors import InvalidArgumentError, TraceError
 
@@ -65,8 +65,11 @@ def value(variable: Any) -> Any:
         return variable
     if variable.complaint:
         raise InvalidArgumentError(variable.complaint)
-    require_true(variable.flag, f"{variable.name!r} is used here, but was not assigned; the loop must iterate at least "
-                 f"once, or the branch be taken, to initialize {variable.name}")
+    require_true(
+        variable.flag,
+        f"{variable.name!r} is used here, but was not assigned; the loop must iterate at least "
+        f"once, or the branch be taken, to initialize {variable.name}",
+    )
     return variable.held
 
 
@@ -116,26 +119,32 @@ def fill_cells(cells: Sequence[CellType], values: Sequence[Any]) -> None:
             del cell.cell_contents
 
 
-def zeros_like(example: Any) -> Any:
-    """Something of the structure and types of a value, for where there is none."""
-    leaves, structure = flatten(example)
-    return unflatten(structure, [_zero(leaf) for leaf in leaves])
+class Example:
+    """Structure and types of a value, without its numbers."""
+
+    def __init__(self, value: Any) -> None:
+        leaves, self._structure = flatten(value)
+        self._leaves = [_type_or_itself(leaf) for leaf in leaves]
+
+    def zeros(self) -> Any:
+        """Something like the value, for where there is none."""
+        return unflatten(self._structure, [_zeros(one) if isinstance(one, TensorType) else one for one in self._leaves])
 
 
-def _zero(leaf: Any) -> Any:
+def _type_or_itself(leaf: Any) -> Any:
     if not is_value(leaf) or is_weak(leaf):
         return leaf
-    operand = leaf if isinstance(leaf, Operand) else as_operand(leaf)
-    sizes = tuple(0 if size is None else size for size in operand.type.shape)
-    # Made from an array, so that it is one small constant wherever it is needed.
-    return PUBLIC["zeros"](sizes, operand.type.dtype) if np.prod(sizes) > 1 else as_operand(
-        np.zeros(sizes, operand.type.dtype.numpy)
-    )
+    return leaf.type if isinstance(leaf, Operand | State) else as_operand(leaf).type
+
+
+def _zeros(type: TensorType) -> Any:
+    sizes = tuple(0 if size is None else size for size in type.shape)
+    return as_operand(np.zeros(sizes, type.dtype.numpy)) if not sizes else PUBLIC["zeros"](sizes, type.dtype)
 
 
 def rows(iterable: Any) -> Any:
     """What a comprehension goes through."""
-    if isinstance(iterable, Operand | State) and iterable.shape and iterable.shape[0] is None:
+    if is_traced(iterable) and as_operand(iterable).type.shape[:1] == (None,):
         raise TraceError(
             "a comprehension over a tensor whose first size is unknown; use gj.map_fn(function, tensor), or a `for` "
             "loop with a gj.TensorArray"

@@ -44,8 +44,8 @@ class Unrolling:
         if frame is None:
             return
         warnings.warn_explicit(
-            f"this loop wrote its body of {size} ops into the graph {LIMIT} times; each round is traced and compiled by "
-            "itself. Loop over a tensor instead, as in `for i in gj.range(n)`, so that the graph holds one loop",
+            f"this loop wrote its body of {size} ops into the graph {LIMIT} times; each round is traced and compiled "
+            "by itself. Loop over a tensor instead, as in `for i in gj.range(n)`, so that the graph holds one loop",
             UnrolledLoopWarning,
             frame.f_code.co_filename,
             frame.f_lineno,

@@ -10,7 +10,7 @@ from typing import Any
 
 from graphjit.compiler.operand import Operand
 
-from ...structure import flatten
+from ..structure import flatten
 
 
 @dataclass
