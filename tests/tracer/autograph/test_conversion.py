@@ -67,7 +67,7 @@ def test_called_functions_methods_and_objects_are_converted() -> None:
 
     @gj.compile
     def f(x: Any) -> Any:
-        inner = lambda y: y if y > 0 else -y  # noqa: E731 -- a lambda is what is tested
+        inner = lambda y: y if y > 0 else -y
         return twice_if_positive(x), scale(x), steep(x), part(x), inner(x), steep.apply(x)
 
     for number in (-2.0, 0.5, 3.0, 11.0):
