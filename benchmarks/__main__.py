@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks import driver, table
+from benchmarks import driver, plot, table
 from benchmarks.case import PEERS
 from benchmarks.workloads import WORKLOADS, chosen
 
@@ -28,6 +28,9 @@ def arguments(given: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--processors", type=_numbers, default=sorted(os.sched_getaffinity(0))[:2], metavar="0,1")
     parser.add_argument("--python", action="append", default=[], metavar="PEER=PATH", help="its own interpreter")
     parser.add_argument("--out", type=Path, default=Path("build/benchmarks"), help="folder")
+    parser.add_argument(
+        "--footprint", action="store_true", help="instead of the workloads: first calls, compile time, memory"
+    )
     parser.add_argument("--merge", type=Path, nargs="+", help="measure nothing: one table of these JSON files")
     return parser.parse_args(given)
 
@@ -56,6 +59,7 @@ def modes_of(names: list[str]) -> list[str]:
 
 def measured(options: argparse.Namespace) -> dict[str, Any]:
     """The document of a run with these options."""
+    pythons = dict(pair.split("=", 1) for pair in options.python)
     plan = driver.Plan(
         workloads=chosen(options.only),
         modes=modes_of(options.peers),
@@ -64,10 +68,27 @@ def measured(options: argparse.Namespace) -> dict[str, Any]:
         dtypes=options.dtypes,
         rounds=options.rounds,
         turn_seconds=options.turn,
-        pythons=dict(pair.split("=", 1) for pair in options.python),
+        pythons=pythons,
     )
     with (options.out / "errors.log").open("w") as errors:
-        return driver.run(plan, errors, lambda line: print(line, file=sys.stderr, flush=True))
+        if options.footprint:
+            return driver.run_footprint(plan, errors, say)
+        return driver.run(plan, errors, say)
+
+
+def say(line: str) -> None:
+    """Tell how far it is."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def write(document: dict[str, Any], folder: Path) -> None:
+    """JSON, tables and picture."""
+    (folder / "benchmarks.json").write_text(json.dumps(document, indent=1))
+    (folder / "benchmarks.md").write_text(table.markdown(document))
+    (folder / "short.md").write_text(table.short(document))
+    plot.draw(document, folder / "benchmarks.svg")
+    print(table.markdown(document))
+    print("\n".join(["Above what is asked:", *(table.above(document) or ["nothing"])]))
 
 
 def main(given: list[str] | None = None) -> None:
@@ -78,10 +99,7 @@ def main(given: list[str] | None = None) -> None:
         document = table.merged([json.loads(path.read_text()) for path in options.merge])
     else:
         document = measured(options)
-    (options.out / "benchmarks.json").write_text(json.dumps(document, indent=1))
-    text = table.markdown(document)
-    (options.out / "benchmarks.md").write_text(text)
-    print(text)
+    write(document, options.out)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from typing import IO, Any
 import numpy as np
 
 from benchmarks.case import PEERS
+from benchmarks.footprint import Probes, measure
 from benchmarks.machine import describe_machine, load_average
 from benchmarks.processes import PeerError, PeerProcess, start
 from benchmarks.workload import Workload
@@ -66,6 +67,15 @@ def run(plan: Plan, errors: IO[str], say: Say) -> dict[str, Any]:
             process.close()
     document["machine"]["load_after"] = load_average()
     return document
+
+
+def run_footprint(plan: Plan, errors: IO[str], say: Say) -> dict[str, Any]:
+    """First calls, compile time and memory."""
+    probes = Probes(plan.pythons, plan.processors, errors)
+    machine = describe_machine(plan.processors)
+    figures = measure(plan.modes, probes, say)
+    machine["load_after"] = load_average()
+    return {"machine": machine, "peers": {}, "cells": [], "footprint": figures}
 
 
 def _introduce(processes: list[PeerProcess], document: dict[str, Any], say: Say) -> list[PeerProcess]:
@@ -146,6 +156,6 @@ def _line(workload: Workload, dtype: str, size: str, cells: list[dict[str, Any]]
             parts.append(f"{cell['mode']} {cell['median'] * 1e6:,.1f}")
         elif "failed" in cell:
             parts.append(f"{cell['mode']} FAILED ({cell['failed'].splitlines()[-1][:80]})")
-        elif "error" in cell:
+        elif "error" in cell and not cell["error"] <= 1:
             parts.append(f"{cell['mode']} WRONG (error {cell['error']:.3g} tolerances)")
     return f"{workload.name}-{size} {dtype}, us: " + ", ".join(parts)

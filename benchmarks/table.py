@@ -24,6 +24,7 @@ def merged(documents: list[Document]) -> Document:
     whole = {"machine": dict(documents[0]["machine"]), "peers": {}, "cells": []}
     for document in documents:
         whole["peers"] |= document["peers"]
+        whole.setdefault("footprint", []).extend(document.get("footprint", []))
         whole["machine"]["load_after"] = document["machine"].get("load_after")
     ordered = sorted(rows, key=lambda key: (list(WORKLOADS).index(key[0]), key[1], "sml".index(key[2])))
     whole["cells"] = [cell for key in ordered for cell in rows[key]]
@@ -65,7 +66,46 @@ def markdown(document: Document) -> str:
                 [f"{key[0]}-{key[2]}", key[1], *times, best or "-", _ratio(ratio(row, best)), _ratio(ratio(row, LIMIT))]
             )
         )
-    return "\n".join([*_preamble(document), "", *lines, ""])
+    return "\n".join([*_preamble(document), "", *lines, "", *_footprint(document)])
+
+
+def _footprint(document: Document) -> list[str]:
+    figures = document.get("footprint", [])
+    if not figures:
+        return []
+    lines = [_row(["figure", "of", "value", "asked at most", ""]), _row(["---"] * 5)]
+    for figure in figures:
+        most = "-" if figure["most"] is None else f"{figure['most']:g}"
+        value = f"{figure['value']:.3g} {figure['unit']}"
+        lines.append(_row([figure["what"], figure["mode"], value, most, figure["beside"]]))
+    return [*lines, ""]
+
+
+def short(document: Document, dtype: str = "float32") -> str:
+    """A line for each workload and size: the time, and the ratios to the best peer and to C."""
+    lines = [_row(["workload", "size", "graphjit", "best peer", "ratio", "ratio to C"]), _row(["---"] * 6)]
+    for (name, kind, size), row in rows_of(document).items():
+        best = best_peer(row)
+        if kind != dtype or best is None or "median" not in row.get(OURS[0], {}):
+            continue
+        shape = " x ".join(f"{length:,}" for length in WORKLOADS[name].sizes[size]) or "a number"
+        times = [f"{_microseconds(row[mode]['median'])} us" for mode in (OURS[0], best)]
+        ratios = [_ratio(ratio(row, best)), _ratio(ratio(row, LIMIT))]
+        lines.append(_row([f"{name} {WORKLOADS[name].title}", shape, times[0], f"{best} {times[1]}", *ratios]))
+    return "\n".join([*lines, ""])
+
+
+def above(document: Document) -> list[str]:
+    """Rows where a peer is faster, or where C is more than a quarter faster at m and l."""
+    lines = []
+    for (name, dtype, size), row in rows_of(document).items():
+        best = best_peer(row)
+        over, over_limit = ratio(row, best), ratio(row, LIMIT)
+        if over is not None and over > 1.0:
+            lines.append(f"{name}-{size} {dtype}: {over:.2f} times {best}")
+        if over_limit is not None and over_limit > 1.25 and size != "s":
+            lines.append(f"{name}-{size} {dtype}: {over_limit:.2f} times C")
+    return lines
 
 
 def _preamble(document: Document) -> list[str]:

@@ -12,6 +12,7 @@ import pytest
 from benchmarks import driver, table
 from benchmarks.__main__ import main, modes_of
 from benchmarks.case import PEERS, Case, load_peer
+from benchmarks.footprint import Probes
 from benchmarks.timing import first_call, sample_size, take_turn
 from benchmarks.worker import Worker
 from benchmarks.workload import Tolerance, Workload, error_of
@@ -144,6 +145,53 @@ def test_merging_takes_whole_rows() -> None:
     row = table.rows_of(table.merged([early, late]))["E1", "float32", "m"]
     assert set(row) == {"graphjit", "jax"}
     assert row["graphjit"]["median"] == 3e-6
+
+
+def test_tables_and_what_is_above_the_asks() -> None:
+    """The short table has the ratios; a row is named where a peer, or C by more than a quarter, is faster."""
+    document = _document([2e-6] * 3, {"jax": [4e-6] * 3, "c": [1e-6] * 3})
+    assert "| E1 chain of 7 adds and multiplies | 524,288 | 2 us | jax 4 us | 0.50 | 2.00 |" in table.short(document)
+    assert table.above(document) == ["E1-m float32: 2.00 times C"]
+    slower = _document([2e-6] * 3, {"jax": [1e-6] * 3, "c": [2e-6] * 3})
+    assert table.above(slower) == ["E1-m float32: 2.00 times jax"]
+
+
+def test_the_picture(tmp_path: Path) -> None:
+    """A run becomes a picture; an empty one does not."""
+    pytest.importorskip("matplotlib")
+    from benchmarks.plot import draw
+
+    assert draw(_document([2e-6], {"jax": [4e-6], "c": [1e-6]}), tmp_path / "run.svg")
+    assert "<svg" in (tmp_path / "run.svg").read_text()
+    assert not draw(_document([2e-6], {}), tmp_path / "none.svg", dtype="float64")
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "numbers"),
+    [
+        ("chain_ready", ["20"], {"ready"}),
+        ("trace_and_optimise", ["50"], {"trace", "optimise"}),
+        ("growth_of_calls", ["1000"], {"bytes"}),
+        ("growth_of_errors", ["100"], {"bytes"}),
+        ("import_seconds", ["graphjit"], {"import"}),
+        ("first_call", ["graphjit", "graphjit", "E1"], {"import", "first"}),
+    ],
+)
+def test_probes(name: str, words: list[str], numbers: set[str], tmp_path: Path) -> None:
+    """Each probe runs in a fresh process with caches of its own."""
+    with (tmp_path / "errors.log").open("w+") as errors:
+        found = Probes({}, [0], errors).run("graphjit", str(tmp_path), name, *words)
+        errors.seek(0)
+        assert found is not None, errors.read()
+    assert set(found) == numbers
+
+
+def test_a_probe_that_fails_is_told(tmp_path: Path) -> None:
+    """No number instead of a wrong one, and the reason in the log."""
+    with (tmp_path / "errors.log").open("w+") as errors:
+        assert Probes({}, [0], errors).run("graphjit", str(tmp_path), "import_seconds", "no_such_module") is None
+        errors.seek(0)
+        assert "no_such_module" in errors.read()
 
 
 def test_names_on_the_command_line() -> None:
