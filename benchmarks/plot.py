@@ -33,10 +33,13 @@ def draw(document: Document, path: Path, dtype: str = "float32") -> bool:
     axes = figure.subplots()
     for framework, colour in _COLOURS.items():
         places, ratios = _fastest_of(framework, list(rows.values()))
+        if not places:
+            continue
         marker = "|" if framework == LIMIT else "o"
         size = 130 if framework == LIMIT else 26
         axes.scatter(ratios, places, size, colour, marker=marker, label=_label(framework), zorder=3)
     _finish(axes, [f"{name}-{size}" for name, _, size in rows], dtype)
+    figure.legend(loc="outside lower center", ncols=5, frameon=False)
     figure.savefig(path, dpi=150)
     return True
 
@@ -62,4 +65,10 @@ def _finish(axes: Any, names: list[str], dtype: str) -> None:
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.grid(axis="y", color="#eeeeee")
     axes.set_xlabel(f"time as a multiple of graphjit's ({dtype}; right of the line graphjit is faster)")
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.08), ncols=5, frameon=False)
+    for side in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
+        side(_plain)
+
+
+def _plain(value: float, _position: int) -> str:
+    """1, 2, 5 and their tens, hundreds, tenths: enough for a logarithmic axis."""
+    return f"{value:g}" if f"{value:e}"[0] in "125" else ""

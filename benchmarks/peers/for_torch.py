@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable
 from typing import Any
@@ -166,14 +167,15 @@ class Training:
         self.values = [value.clone() for value in start]
         self.first = [torch.zeros_like(value) for value in start]
         self.second = [torch.zeros_like(value) for value in start]
+        self.count = 0
         # a tensor: a Python number would be compiled anew for each value
-        self.count = torch.zeros((), dtype=start[0].dtype)
+        self.rate = torch.zeros((), dtype=start[0].dtype)
 
-        def step(values: list[Any], first: list[Any], second: list[Any], count: Any, *data: Any) -> Any:
+        def step(values: list[Any], first: list[Any], second: list[Any], rate: Any, *data: Any) -> Any:
             value, gradients = gradients_of(loss, values, list(data), compiled)
             with torch.no_grad():
                 if adam:
-                    adapt(values, gradients, first, second, count)
+                    adapt(values, gradients, first, second, rate)
                 else:
                     torch._foreach_add_(values, gradients, alpha=-RATE_OF_DESCENT)
             return value
@@ -185,18 +187,19 @@ class Training:
         """Back to the start."""
         for value, first in zip(self.values, self.start, strict=True):
             value.copy_(first)
-        for moment in (*self.first, *self.second, self.count):
+        for moment in (*self.first, *self.second):
             moment.zero_()
+        self.count = 0
 
     def __call__(self) -> Any:
-        """One step."""
-        return self.step(self.values, self.first, self.second, self.count, *self.data)
+        """One step; the rate of Adam is a number of Python's arithmetic, as in PyTorch's own Adam."""
+        self.count += 1
+        self.rate.fill_(ADAM_RATE * math.sqrt(1 - DECAY_2**self.count) / (1 - DECAY_1**self.count))
+        return self.step(self.values, self.first, self.second, self.rate, *self.data)
 
 
-def adapt(values: Any, gradients: Any, first: Any, second: Any, count: Any) -> None:
+def adapt(values: Any, gradients: Any, first: Any, second: Any, rate: Any) -> None:
     """Adam's update."""
-    count.add_(1)
-    rate = ADAM_RATE * torch.sqrt(1 - DECAY_2**count) / (1 - DECAY_1**count)
     torch._foreach_lerp_(first, gradients, 1 - DECAY_1)
     torch._foreach_mul_(second, DECAY_2)
     torch._foreach_addcmul_(second, gradients, gradients, 1 - DECAY_2)
