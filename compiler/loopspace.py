@@ -25,6 +25,9 @@ Axes = tuple[int | None, ...]
 
 ROW_BYTES = 1 << 19
 """A row that is read again after it was reduced should still be in the cache."""
+MOST_ROW_REDUCTIONS = 4
+"""So often may rows be reduced one after the other. Each pass computes what the passes before it did, so more would
+take the square of the time, to run as to compile; two softmaxes and a gradient are within it."""
 
 
 @dataclass
@@ -136,11 +139,13 @@ class LoopSpace:
         loops = tuple(loop for axis in reduced if (loop := axes[axis]) is not None)
         if any(loop is None and size != 1 for loop, size in zip(axes, operand.type.sizes, strict=True)):
             return "its operand repeats the same element along an axis, which no loop runs along"
+        level = self.level.get(operand, 0)
+        if level >= MOST_ROW_REDUCTIONS and self.inner == tuple(sorted(loops)):
+            return f"its row has been reduced {level} times, and is better read again"
         if not self._accepts_reduction(axes, tuple(sorted(loops))):
             return f"it reduces other loops than {self.inner} of {self.domain}"
         if operand not in self.axes:
             self.inputs[operand] = axes
-        level = self.level.get(operand, 0)
         self._enter(equation, _without(axes, reduced, equation), level + (1 if loops else 0))
         if loops and self.inner != tuple(sorted(loops)):
             self.ended.add(equation.output)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import enum
 import inspect
 import struct
+import sys
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import GeneratorType
@@ -344,7 +345,8 @@ def native_array(value: Any, what: str) -> Array:
     Raises:
       SignatureError: if it is a masked array, or its elements are no numbers.
     """
-    if isinstance(value, np.ma.MaskedArray):
+    masked = sys.modules.get("numpy.ma")  # to import it takes 10 ms, and who has such an array has imported it
+    if masked is not None and isinstance(value, masked.MaskedArray):
         raise SignatureError(f"{what} is a masked array, whose mask would be lost; use its .data or .filled()")
     array = np.asarray(value)
     try:

@@ -26,6 +26,7 @@ f(%x: f32[64,10]) {
 from __future__ import annotations
 
 import heapq
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
@@ -42,6 +43,8 @@ from ..views import Place, is_computed, own_place, place_of_result, place_of_vie
 
 MOST_STATEMENTS = 100
 MOST_BUFFERS = 28
+MOST_RESULTS = 28
+"""Of the values of a group, so many may still wait for readers, which could be other groups' equations."""
 
 # Constants that are worth being seen by the machine-code compiler. Other scalars are
 # passed in, so that kernels which differ only in a learning rate are one kernel.
@@ -60,13 +63,22 @@ class Refusal:
 class _Unit:
     """Equations that run as one step: a group that shares its loops, or one equation by itself."""
 
-    __slots__ = ("equations", "outer", "position", "space")
+    __slots__ = ("equations", "outer", "position", "space", "waiting")
 
     def __init__(self, position: int, equation: Equation | None = None) -> None:
         self.position = position
         self.space: LoopSpace | None = None
         self.equations: list[Equation] = [] if equation is None else [equation]
         self.outer: set[Value] = set()  # what it reads from outside
+        self.waiting: dict[Value, int] = {}  # how many readers of a value have not joined it
+
+    def enter(self, equation: Equation, readers: Mapping[Value, int]) -> None:
+        """Note that an equation has joined, and that its results wait for their readers."""
+        for operand in set(equation.operands) & self.waiting.keys():
+            self.waiting[operand] -= 1
+            if not self.waiting[operand]:
+                del self.waiting[operand]
+        self.waiting.update({value: readers[value] for value in equation.outputs if value in readers})
 
 
 class _Fuser:
@@ -76,6 +88,7 @@ class _Fuser:
         self.units: list[_Unit] = []
         self.position: dict[Value, int] = {}
         self.refusals: list[Refusal] = []
+        self.readers = _numbers_of_readers(graph)
 
     # --- forming groups -----------------------------------------------------------------------
 
@@ -127,8 +140,8 @@ class _Fuser:
         """A view of a value of a group is known to the group as well, where it keeps its loops."""
         (operand,) = equation.operands
         unit = self._group_of(operand)
-        if unit is not None and unit.space is not None:
-            unit.space.add(equation)
+        if unit is not None and unit.space is not None and unit.space.add(equation) is None:
+            unit.enter(equation, self.readers)
 
     def _group_of(self, value: Value) -> _Unit | None:
         """The group that knows the value: it computes it, or a view's source of it."""
@@ -154,6 +167,8 @@ class _Fuser:
         assert unit.space is not None
         if len(unit.space.equations) >= MOST_STATEMENTS or len(unit.space.inputs) >= MOST_BUFFERS:
             return "the kernel would be too large"
+        if len(unit.waiting) >= MOST_RESULTS:
+            return "the kernel might have too many results"
         self._merge_operands(unit, equation)
         if any(self._depends(operand, unit) for operand in equation.operands if not unit.space.computes(operand)):
             return "another operand is made from the group's results by a step in between"
@@ -177,6 +192,8 @@ class _Fuser:
             return False
         if len(unit.space.inputs) + len(other.space.inputs) > MOST_BUFFERS:
             return False
+        if len(unit.waiting) + len(other.waiting) > MOST_RESULTS:
+            return False
         return not self._reaches(other, unit) and not self._reaches(unit, other)
 
     def _merge(self, unit: _Unit, other: _Unit) -> None:
@@ -187,11 +204,13 @@ class _Fuser:
             if self.unit_of.get(value) is other:
                 self.unit_of[value] = unit
         unit.outer.update(other.outer)
+        unit.waiting.update(other.waiting)
         self.units.remove(other)
 
     def _adopt(self, unit: _Unit, equation: Equation) -> None:
         assert unit.space is not None
         self.unit_of[equation.output] = unit
+        unit.enter(equation, self.readers)
         unit.outer.update(operand for operand in equation.operands if not unit.space.computes(operand))
 
     # --- dependencies ---------------------------------------------------------------------------
@@ -274,6 +293,13 @@ class _Fuser:
             if equation.op.kind is not Kind.VIEW and equation.output in read_outside
         )
         return fused_equation(space, members, outputs, self.graph.producers)
+
+
+def _numbers_of_readers(graph: Graph) -> Counter[Value]:
+    """How many equations read each value; the graph's results have one reader more."""
+    read = Counter(value for equation in graph.equations for value in set(equation.operands))
+    read.update(set(graph.outputs))
+    return read
 
 
 def fused_equation(

@@ -10,6 +10,8 @@ import numpy as np
 import graphjit as gj
 from graphjit.compiler.backends.jit import NativeRunner, build
 from graphjit.compiler.backends.reference import run_reference
+from graphjit.compiler.loopspace import MOST_ROW_REDUCTIONS
+from graphjit.compiler.passes.fuse import MOST_BUFFERS, MOST_RESULTS
 from graphjit.compiler.pipeline import optimize
 from graphjit.compiler.tensortype import TensorType, float32
 from graphjit.compiler.verify import verify
@@ -116,3 +118,50 @@ def test_kernels_do_not_depend_on_names_and_literals() -> None:
     first = _built(lambda x: x * 0.1, (5, 7)).executable.kernels
     second = _built(lambda x: x * 0.2, (8, 3)).executable.kernels
     assert first == second
+
+
+def test_a_kernel_has_few_results() -> None:
+    """The values that a gradient reads again are results: a long chain with its gradient is several kernels."""
+
+    def chain(x: Any) -> Any:
+        kept = []
+        for _ in range(100):
+            x = gj.sin(x) * 1.5
+            kept.append(x)
+        total = kept[-1] * 0.0
+        for value in reversed(kept):
+            total = gj.cos(value) + total * 0.5
+        return total
+
+    runner = _built(chain, (7,))
+    results = [len(equation.outputs) for equation in runner.graph.equations]
+    assert max(results) == MOST_RESULTS
+    assert max(len(equation.operands) for equation in runner.graph.equations) <= MOST_BUFFERS + 2
+
+
+def test_a_gradient_through_a_long_chain() -> None:
+    """Row G16: 400 ops forward and their gradient compile and agree with eager mode."""
+
+    def gradient(x: Any) -> Any:
+        with gj.GradientTape() as tape:
+            tape.watch(x)
+            y = x
+            for _ in range(200):
+                y = gj.tanh(y) * 1.25
+        return tape.gradient(y, x)
+
+    x = gj.constant(np.linspace(-1, 1, 7))
+    np.testing.assert_allclose(gj.compile(gradient)(x).numpy(), gradient(x).numpy(), rtol=1e-9)
+
+
+def test_rows_are_reduced_a_few_times_in_one_kernel() -> None:
+    """Each pass over a row computes what the passes before it did: many softmaxes in turn are many kernels."""
+
+    def deep(x: Any) -> Any:
+        for _ in range(10):
+            x = gj.nn.softmax(x * 1.5) + x
+        return x
+
+    kernels = _built(deep, (5, 9)).executable.kernels
+    assert 4 <= len(kernels) <= 10
+    assert max(kernel.text.count("range(n1)") for kernel in kernels) <= MOST_ROW_REDUCTIONS + 2
