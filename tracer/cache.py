@@ -64,6 +64,10 @@ class Entry:
         """Whether arguments of another signature may be handed to this trace."""
         return self.structure == call.structure and all(map(_slot_accepts, self.slots, call.slots))
 
+    def number_positions(self) -> frozenset[int]:
+        """The positions of the numbers that may have any value."""
+        return frozenset(position for position, slot in enumerate(self.slots) if isinstance(slot, NumberSlot))
+
     def unknown_sizes(self) -> int:
         """How many sizes of arguments are open: the fewer, the more specific is the trace."""
         types = (slot.type for slot in self.slots if isinstance(slot, TensorSlot))
@@ -93,6 +97,8 @@ class TraceCache:
         """The entries for which, under a simpler key, a record was made or cannot be."""
         self.short: dict[Hashable, Entry] = {}
         """What serves calls that are told apart by a simpler key."""
+        self.free: dict[Hashable, frozenset[int]] = {}
+        """For simple arguments, told apart without their numbers, the positions of numbers of any value."""
         self._by_key: dict[Hashable, tuple[Entry, ...]] = {}
         self._entries: list[Entry] = []
         self._clock = itertools.count(1)
@@ -135,6 +141,7 @@ class TraceCache:
         if len(self.short) >= 8 * self.limit:
             self.short.clear()
             self.settled.clear()
+            self.free.clear()
         self.short[key] = entry
 
     def settle(self, key: Hashable, entry: Entry, record: QuickCall | None) -> None:
@@ -172,6 +179,7 @@ class TraceCache:
         """Let go of all entries."""
         self.short = {}
         self.settled = {}
+        self.free = {}
         self.quick = None
         self._by_key.clear()
         self._entries.clear()

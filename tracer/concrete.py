@@ -68,7 +68,13 @@ class Concrete:
     @property
     def needs_numbers_only(self) -> bool:
         """Whether beside the arrays only Python numbers among the arguments are needed."""
-        return all(isinstance(source, Number) for source in self._others)
+        return self.numbers is not None
+
+    @property
+    def numbers(self) -> list[Number] | None:
+        """The inputs that are Python numbers among the arguments; None where something else is converted as well."""
+        found = [source for source in self._others if isinstance(source, Number)]
+        return found if len(found) == len(self._others) else None
 
     def updated_variables(self) -> list[State]:
         """The variables that every call assigns to, where none is an argument."""

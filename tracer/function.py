@@ -125,13 +125,20 @@ class Function:
         key, arrays = simple_key(args, kwargs)
         entry = self._cache.short.get(key)
         if entry is not None and entry.guards.hold():
+            result = entry.concrete.run(arrays, None)
             if self._cache.settled.get(key) is not entry:
                 self._settle(key, entry, args, kwargs, arrays)
-            return entry.concrete.run(arrays, None)
+            return result
         return self._call_simply(args, kwargs, key, arrays)
 
     def _settle(
-        self, key: Hashable, entry: Entry, args: tuple[Any, ...], kwargs: dict[str, Any], arrays: list[Any]
+        self,
+        key: Hashable,
+        entry: Entry,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        arrays: list[Any],
+        free: frozenset[int] = frozenset(),
     ) -> None:
         """Let further calls that look like this one run without Python, where that is possible."""
         # What native calls need is loaded when a function is called again, not by `import graphjit`.
@@ -140,7 +147,7 @@ class Function:
         from .quick import quick_call, roles_of
 
         with self._lock:
-            record = quick_call(key, entry, args, kwargs, arrays) if install(roles_of(Function)) else None
+            record = quick_call(key, entry, args, kwargs, arrays, free) if install(roles_of(Function)) else None
             self._cache.settle(key, entry, record)
 
     def _call_simply(
@@ -149,21 +156,25 @@ class Function:
         """Run where nobody listens; calls that look the same take a shorter way from then on."""
         if key is None or self._signature is not None:
             return self._call(args, kwargs)
-        if self._generalizer.is_active and not kwargs:
-            wide_key = key_without_numbers(args)
+        free = self._cache.free.get(key_without_numbers(args)) if self._cache.free and not kwargs else None
+        if free is not None:
+            wide_key = key_without_numbers(args, free)
             entry = self._cache.short.get(wide_key)
             if entry is not None and entry.guards.hold():
-                return entry.concrete.run(arrays, call_of_leaves(list(args)))
-        else:
-            wide_key = None
+                result = entry.concrete.run(arrays, call_of_leaves(list(args)))
+                if self._cache.settled.get(wide_key) is not entry:
+                    self._settle(wide_key, entry, args, kwargs, arrays, free)
+                return result
         call = self._take_apart(args, kwargs)
         entry = self._entry(call)
         in_order = [call.arrays[position] for position in entry.concrete.positions]
         if _are_in_order(arrays, in_order, kwargs):
-            if not entry.concrete.needs_call:
+            free = entry.number_positions()
+            if not free and not entry.concrete.needs_call:
                 self._cache.remember(key, entry)
-            elif wide_key is not None and len(call.leaves) == len(args) and entry.concrete.needs_numbers_only:
-                self._cache.remember(wide_key, entry)
+            elif not kwargs and len(call.leaves) == len(args) and entry.concrete.needs_numbers_only:
+                self._cache.free[key_without_numbers(args)] = free
+                self._cache.remember(key_without_numbers(args, free), entry)
         return entry.concrete.call(call)
 
     def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

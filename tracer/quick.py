@@ -10,6 +10,7 @@ import numpy as np
 
 from graphjit.compiler.dispatch import scope_variable, usual_scope
 from graphjit.runtime.quick.calls import (
+    NUMBER_DTYPES,
     Argument,
     AttributeGuard,
     CellGuard,
@@ -17,6 +18,7 @@ from graphjit.runtime.quick.calls import (
     Held,
     Input,
     NameGuard,
+    Number,
     Outcome,
     Question,
     QuickCall,
@@ -59,12 +61,18 @@ def roles_of(function: type) -> Roles:
 
 
 def quick_call(
-    key: Hashable, entry: Entry, args: tuple[Any, ...], kwargs: dict[str, Any], arrays: list[Array]
+    key: Hashable,
+    entry: Entry,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    arrays: list[Array],
+    free: frozenset[int],
 ) -> QuickCall | None:
     """The record of a call with simple arguments that an entry serves; None where it needs Python.
 
     Args:
       key, arrays: see `simple_key`.
+      free: the positions of numbers of any value.
     """
     concrete = entry.concrete
     executable = concrete.program.executable(arrays)
@@ -73,7 +81,9 @@ def quick_call(
         return None
     if not executable.runs_through or executable.program.arena_bytes > _LARGEST_ARENA:
         return None
-    signature = Signature(len(args), tuple(map(sys.intern, kwargs)), _constants((*args, *kwargs.values())))
+    given = (*args, *kwargs.values())
+    numbers = tuple((position, type(given[position])) for position in sorted(free))
+    signature = Signature(len(args), tuple(map(sys.intern, kwargs)), _constants(given, free), numbers)
     outcome = _outcome(entry)
     return QuickCall(key, entry, signature, inputs, _guards(entry.guards), executable, outcome, concrete.native_hits)
 
@@ -84,12 +94,16 @@ def _inputs(entry: Entry, given: tuple[Any, ...], arrays: list[Array]) -> list[I
     fixed = entry.concrete.fixed
     held = entry.concrete.variables
     samples = [*arrays, *fixed, *(one.array for one in held)]
-    if entry.concrete.needs_call or not all(type(one) is np.ndarray and _is_plain(one) for one in samples):
+    numbers = entry.concrete.numbers
+    if numbers is None or not all(one.dtype.numpy in NUMBER_DTYPES for one in numbers):
+        return None
+    if not all(type(one) is np.ndarray and _is_plain(one) for one in samples):
         return None
     return [
         *(Argument(position, array) for position, array in zip(positions, arrays, strict=True)),
         *map(Fixed, fixed),
         *(Held(one, one.array) for one in held),
+        *(Number(one.position, type(given[one.position]), one.dtype.numpy) for one in numbers),
     ]
 
 
@@ -101,8 +115,9 @@ def _has_array(value: Any) -> bool:
     return isinstance(value, Tensor | np.ndarray | np.generic)
 
 
-def _constants(given: tuple[Any, ...]) -> tuple[tuple[int, Any], ...]:
-    return tuple((position, one) for position, one in enumerate(given) if not _has_array(one))
+def _constants(given: tuple[Any, ...], free: frozenset[int]) -> tuple[tuple[int, Any], ...]:
+    fixed = enumerate(given)
+    return tuple((position, one) for position, one in fixed if position not in free and not _has_array(one))
 
 
 def _guards(guards: Guards) -> list[QuickGuard]:

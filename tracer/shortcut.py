@@ -5,7 +5,7 @@ Such a key says at least as much as the signature does: calls with equal keys ha
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Container, Hashable
 from typing import Any
 
 import numpy as np
@@ -47,17 +47,24 @@ def simple_key(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Hashable 
     return tuple(parts), arrays
 
 
-def key_without_numbers(args: tuple[Any, ...]) -> Hashable:
+def key_without_numbers(args: tuple[Any, ...], free: Container[int] | None = None) -> Hashable:
     """A key of simple positional arguments in which ints (of 32 bits) and floats count by type only.
+
+    Args:
+      free: the positions of those that do so; all if None.
 
     >>> key_without_numbers((1, 2.0)) == key_without_numbers((7, 3.0))
     True
+    >>> key_without_numbers((1, 2.0), free={1}) == key_without_numbers((7, 3.0), free={1})
+    False
     """
     parts: list[Any] = ["any number"]
-    for arg in args:
+    for position, arg in enumerate(args):
         cls = type(arg)
-        if cls is float or (cls is int and -(2**31) <= arg < 2**31):
+        if (free is None or position in free) and (cls is float or (cls is int and -(2**31) <= arg < 2**31)):
             parts.append(cls)
+        elif cls is float:
+            parts.append((cls, arg.hex()))
         elif cls is Tensor or cls is np.ndarray:
             array = arg._array if cls is Tensor else arg
             parts.append(array.dtype)

@@ -120,16 +120,35 @@ class Held:
     sample: Array
 
 
-Input: TypeAlias = Argument | Fixed | Held
+@dataclass(frozen=True)
+class Number:
+    """An input that is the Python number, an int of 32 bits or a float, at a position of the call, as a dtype."""
+
+    position: int
+    kind: type
+    dtype: np.dtype[Any]
+
+
+NUMBER_DTYPES: Final = tuple(map(np.dtype, tables.TARGETS))
+"""What native code converts Python numbers to."""
+
+Input: TypeAlias = Argument | Fixed | Held | Number
 
 
 @dataclass(frozen=True)
 class Signature:
-    """What the arguments of a call are: how many, the keywords, and what must be the same object at which position."""
+    """What the arguments of a call are.
+
+    Attributes:
+      positional, keywords: how many, and the names of the others.
+      constants: positions, and the objects that must be there.
+      numbers: positions, and int or float, of which any is right.
+    """
 
     positional: int
     keywords: tuple[str, ...]
     constants: tuple[tuple[int, Any], ...]
+    numbers: tuple[tuple[int, type], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -169,7 +188,7 @@ class QuickCall:
         self.owner = owner
         self._keeps: list[Any] = [executable, signature, tuple(inputs), outcome, hits]
         words = self._signature_words(signature) | self._guard_words(tuple(guards))
-        words |= self._run_words(executable, inputs) | self._outcome_words(outcome)
+        words |= self._run_words(executable, signature, inputs) | self._outcome_words(outcome)
         self.words = np.array([words.get(name, 0) for name in tables.RECORD], np.uint64)
         self.words[tables.RECORD.index("hits")] = address_of(hits)
 
@@ -193,12 +212,17 @@ class QuickCall:
         self._keeps.append(guards)
         return {"guards": self._kept([one.row for one in guards]), "guard_count": len(guards)}
 
-    def _run_words(self, executable: Executable, inputs: Sequence[Input]) -> dict[str, int]:
+    def _run_words(self, executable: Executable, signature: Signature, inputs: Sequence[Input]) -> dict[str, int]:
         frame = executable.take_frame()
         program = executable.program
+        # A number that no input is still must be of its kind.
+        numbers = [self._number_row(Number(*one, np.dtype(one[1])), None) for one in signature.numbers]
         arguments: list[tuple[int, ...]] = []
         held: list[tuple[int, ...]] = []
         for number, one in zip(program.inputs, inputs, strict=True):
+            if isinstance(one, Number):
+                numbers.append(self._number_row(one, frame.place(number)))
+                continue
             row = self._input_row(one, frame.place(number))
             (arguments if isinstance(one, Argument) else held).append(row)
         outputs = [self._output_row(frame, number, program.slots[number]) for number in program.outputs]
@@ -206,6 +230,8 @@ class QuickCall:
         return {
             "arguments": self._kept(arguments),
             "argument_count": len(arguments),
+            "numbers": self._kept(numbers),
+            "number_count": len(numbers),
             "held": self._kept(held),
             "held_count": len(held),
             "outputs": self._kept(outputs),
@@ -217,7 +243,12 @@ class QuickCall:
             "lets_go": int(not executable.holds_lock),
         }
 
-    def _input_row(self, one: Input, place: int) -> tuple[int, ...]:
+    def _number_row(self, one: Number, place: int | None) -> tuple[int, ...]:
+        room = self._kept([[0, 0]])
+        target = tables.TARGETS.index(one.dtype.name)
+        return (one.position, int(one.kind is int), target, room + 8 if place is None else place, room)
+
+    def _input_row(self, one: Argument | Fixed | Held, place: int) -> tuple[int, ...]:
         if isinstance(one, Argument):
             scalar = layout.scalar_type(one.sample.dtype) if one.sample.ndim == 0 else None
             return (0, one.position, *self._type_words(one.sample), 0 if scalar is None else id(scalar), place, 0)
@@ -317,6 +348,7 @@ def _root_words(roles: Roles, slow: Sequence[Any]) -> dict[str, int]:
         "true": id(True),
         "array_type": id(np.ndarray),
         "float_type": id(float),
+        "int_type": id(int),
         "wrapper_type": id(roles.wrapper),
         "wrapper_array": layout.slot_offset(roles.wrapper, roles.array),
         "wrapper_spare": layout.slot_offset(roles.wrapper, roles.spare),

@@ -4,7 +4,23 @@ from __future__ import annotations
 
 from graphjit.runtime import objectlayout as layout
 
-from .tables import ARRAY, CELL, CONSTANT, FIXED, GUARD, NAME, QUESTION, RECORD, at, load, loop, root, row
+from .tables import (
+    ARRAY,
+    CELL,
+    CONSTANT,
+    FIXED,
+    GUARD,
+    NAME,
+    NUMBER,
+    QUESTION,
+    RECORD,
+    TARGETS,
+    at,
+    load,
+    loop,
+    root,
+    row,
+)
 
 
 def is_usual_ir() -> str:
@@ -126,6 +142,76 @@ no:
 """
 
 
+def numbers_ir() -> str:
+    """Convert a Python number into its room, if it is of its kind and fits as any number does."""
+    at_room = "  %room.pointer = inttoptr i64 %room to ptr\n  %place.pointer = inttoptr i64 %place to ptr\n"
+    return f"""
+define internal i1 @bind_number(ptr %object, ptr %row) {{
+{load(NUMBER, "row", "is_int", "target", "place", "room")}{root("float_type", "int_type", "PyLong_AsLongAndOverflow")}
+{at("type", "object", layout.TYPE)}{at_room}  %overflow.at = alloca i32
+  %wants_int = icmp ne i64 %is_int, 0
+  br i1 %wants_int, label %int, label %float
+float:
+  %is_float = icmp eq ptr %type, %float_type
+  br i1 %is_float, label %read_float, label %no
+read_float:
+{at("number", "object", layout.FLOAT, "double")}  %wants_double = icmp eq i64 %target, {TARGETS.index("float64")}
+  br i1 %wants_double, label %double, label %single
+double:
+  store double %number, ptr %room.pointer
+  br label %yes
+single:
+  %size = call double @llvm.fabs.f64(double %number)
+  %small = fcmp olt double %size, 0x47EC363CBF21F28A
+  %wants_single = icmp eq i64 %target, {TARGETS.index("float32")}
+  %can = and i1 %small, %wants_single
+  br i1 %can, label %store_single, label %no
+store_single:
+  %short = fptrunc double %number to float
+  store float %short, ptr %room.pointer
+  br label %yes
+int:
+  %is_integer = icmp eq ptr %type, %int_type
+  br i1 %is_integer, label %read_int, label %no
+read_int:
+  %whole = call i64 %PyLong_AsLongAndOverflow(ptr %object, ptr %overflow.at)
+  %overflow = load i32, ptr %overflow.at
+  %in_range = icmp eq i32 %overflow, 0
+  %low = trunc i64 %whole to i32
+  %again = sext i32 %low to i64
+  %same = icmp eq i64 %again, %whole
+  %fits = and i1 %in_range, %same
+  br i1 %fits, label %convert, label %no
+convert:
+  switch i64 %target, label %as_long [
+    i64 {TARGETS.index("float32")}, label %as_single
+    i64 {TARGETS.index("float64")}, label %as_double
+    i64 {TARGETS.index("int32")}, label %as_int
+  ]
+as_single:
+  %single_value = sitofp i64 %whole to float
+  store float %single_value, ptr %room.pointer
+  br label %yes
+as_double:
+  %double_value = sitofp i64 %whole to double
+  store double %double_value, ptr %room.pointer
+  br label %yes
+as_int:
+  store i32 %low, ptr %room.pointer
+  br label %yes
+as_long:
+  store i64 %whole, ptr %room.pointer
+  br label %yes
+yes:
+  store i64 %room, ptr %place.pointer
+  ret i1 true
+no:
+  ret i1 false
+}}
+declare double @llvm.fabs.f64(double)
+"""
+
+
 def matches_ir() -> str:
     """Whether a call fits a record, whose arguments are bound if so."""
     keywords = loop(
@@ -165,10 +251,21 @@ bitwise:
   %one = load ptr, ptr %object.at
   %bound = call i1 @bind_argument(ptr %one, ptr %row)
   br i1 %bound, label %a.next, label %no""",
+        "take_numbers",
+    )
+    numbers = loop(
+        "n",
+        "%number_count",
+        f"""{row("number", NUMBER, "numbers", "n")}
+{at("number_position", "number", 8 * NUMBER.index("position"), "i64")}
+  %number.at = getelementptr ptr, ptr %args, i64 %number_position
+  %python_number = load ptr, ptr %number.at
+  %converted = call i1 @bind_number(ptr %python_number, ptr %number)
+  br i1 %converted, label %n.next, label %no""",
         "yes",
     )
-    counts = ("busy", "positional", "keywords", "constant_count", "argument_count")
-    tables = ("keyword_names", "constants", "arguments")
+    counts = ("busy", "positional", "keywords", "constant_count", "argument_count", "number_count")
+    tables = ("keyword_names", "constants", "arguments", "numbers")
     return f"""
 define internal i1 @matches(ptr %record, ptr %args, i64 %count, i64 %keyword_count, ptr %names) {{
 {load(RECORD, "record", *counts)}{load(RECORD, "record", *tables, kind="ptr")}{root("float_type")}
@@ -185,6 +282,8 @@ values:
 {constants}
 arrays:
 {arguments}
+take_numbers:
+{numbers}
 yes:
   ret i1 true
 no:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from graphjit.runtime import objectlayout as layout
 
-from .checks import bind_ir, guards_ir, is_usual_ir, matches_ir
+from .checks import bind_ir, guards_ir, is_usual_ir, matches_ir, numbers_ir
 from .results import finish_ir, make_ir, run_ir
 from .tables import RECORD, ROOT, SLOW, at, loop, root
 
@@ -183,5 +183,5 @@ end:
 
 def quick_ir() -> str:
     """The native code of quick calls as LLVM IR; `entry` is handed the words of `ROOT` once."""
-    parts = (_setup_ir, is_usual_ir, bind_ir, matches_ir, guards_ir, make_ir, run_ir, finish_ir)
+    parts = (_setup_ir, is_usual_ir, bind_ir, numbers_ir, matches_ir, guards_ir, make_ir, run_ir, finish_ir)
     return "".join(part() for part in (*parts, _slow_ir, _call_ir, _read_ir))

@@ -14,7 +14,7 @@ ROOT: Final = (
     *("call", "bound_call", "read"),
     *layout.PYTHON_FUNCTIONS,
     *layout.NUMPY_FUNCTIONS,
-    *("none", "true", "array_type", "float_type"),
+    *("none", "true", "array_type", "float_type", "int_type"),
     *("wrapper_type", "wrapper_array", "wrapper_spare", "holder_array"),
     *("callable_type", "callable_calls", "bound_function", "calls_table", "record_words"),
     *("slow_call", "slow_bound_call", "slow_read"),
@@ -26,7 +26,8 @@ if `switch` points to 0 and both context variables hold nothing, or what is usua
 
 RECORD: Final = (
     *("busy", "hits", "positional", "keywords", "keyword_names"),
-    *("constants", "constant_count", "arguments", "argument_count", "guards", "guard_count", "held", "held_count"),
+    *("constants", "constant_count", "arguments", "argument_count", "numbers", "number_count"),
+    *("guards", "guard_count", "held", "held_count"),
     *("outputs", "output_count", "made", "result_count", "wrapped", "updates", "update_count"),
     *("before", "run", "frame", "lets_go", "container", "shape_of_result"),
 )
@@ -40,6 +41,11 @@ CONSTANT: Final = ("position", "object", "bits", "by_bits")
 ARRAY: Final = ("source", "what", "dtype", "ndim", "shape", "scalar_type", "place", "kept")
 """An array that is bound: `what` is a position among the arguments, an array, or what holds one; `place` is where
 the address of its elements goes; `kept` is room for what is held while other threads run."""
+
+NUMBER: Final = ("position", "is_int", "target", "place", "room")
+"""A Python number that is bound: converted into `room` as `target` says, which `place` then points to."""
+
+TARGETS: Final = ("float32", "float64", "int32", "int64")
 
 FIXED: Final = 0
 HOLDER: Final = 1

@@ -130,6 +130,61 @@ def test_a4_values_are_told_apart() -> None:
     np.testing.assert_array_equal(f(X, True).numpy(), X)
 
 
+def test_a4_static_numbers_stay_apart_beside_free_ones() -> None:
+    """A4: a number that has any value does not make another one forget its own."""
+    f = gj.compile(lambda x, n, rate: x**n * rate, static=("n",))
+    for rate in (0.1, 0.2, 0.3, 0.4, 0.5):
+        f(X, 2, rate)
+    for rate in (0.5, 0.6, 0.7, 0.8):
+        np.testing.assert_allclose(f(X, 3, rate).numpy(), X**3 * np.float32(rate), rtol=1e-6)
+        np.testing.assert_allclose(f(X, 2, rate).numpy(), X**2 * np.float32(rate), rtol=1e-6)
+    assert ran_quickly(f, X, 2, 0.9)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "kind"),
+    [("float32", float), ("float64", float), ("float32", int), ("float64", int), ("int32", int), ("int64", int)],
+)
+def test_a4_numbers_of_any_value(dtype: str, kind: type) -> None:
+    """A4: once a number may have any value, calls with new ones are quick, and give what its literal would."""
+    x = np.array([1, 2, 3], dtype)
+    f = gj.compile(lambda x, n: x * n)
+    for n in range(5):
+        f(x, kind(n))
+    assert ran_quickly(f, x, kind(70))
+    for value in (kind(70), kind(-3), kind(2**31 - 1), kind(2**20 + 1)):
+        with np.errstate(over="ignore"):
+            np.testing.assert_array_equal(f(x, value).numpy(), x * np.array(value, dtype))
+    assert f.trace_count == 4
+
+
+def test_a4_numbers_that_fit_nothing_usual() -> None:
+    """A4: infinity, NaN, numbers beyond 32 bits and other kinds give what Python's way gives."""
+    f = gj.compile(lambda x, n: x * n)
+    for n in range(5):
+        f(X, float(n))
+    for value in (float("inf"), 3.2e38, -0.0, 1e-50):
+        with np.errstate(over="ignore", under="ignore"):
+            np.testing.assert_array_equal(f(X, value).numpy(), X * np.float32(value))
+    assert np.isnan(f(X, float("nan")).numpy()).all()
+    np.testing.assert_array_equal(f(X, 3).numpy(), X * 3)
+    np.testing.assert_array_equal(f(X, True).numpy(), X)
+    g = gj.compile(lambda x, n: x + n)
+    for n in range(5):
+        g(np.int64([1]), n)
+    assert g(np.int64([1]), 2**40).numpy() == [2**40 + 1]
+
+
+def test_a4_a_number_that_is_not_used() -> None:
+    """A4: a number without effect is still told by its kind."""
+    f = gj.compile(lambda x, n: x * 2.0)
+    for n in range(6):
+        f(X, n)
+    assert ran_quickly(f, X, 50)
+    np.testing.assert_array_equal(f(X, 0.5).numpy(), X * 2)
+    np.testing.assert_array_equal(f(X, "word").numpy(), X * 2)
+
+
 def test_a10_keywords() -> None:
     """A10: keywords in any order find their parameters."""
     f = gj.compile(lambda x, y, scale=1.0: (x - y) * scale)
