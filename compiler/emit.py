@@ -255,11 +255,25 @@ class _Emitter:
             return
         accumulators = {equation.output: self._open_accumulator(equation) for equation in work.sums}
         self._row_loops(sorted(self.nest.inner), level, work, accumulators)
-        self.names.update(accumulators)
+        for equation in work.sums:
+            self.names[equation.output] = self._closed_accumulator(equation, accumulators[equation.output])
 
     def _open_accumulator(self, equation: Equation) -> str:
         name = self._new_name("acc")
-        self._line(f"{name} = {self._initial(equation)}", _comment(equation))
+        order = _order_dtype(equation)
+        initial = self._initial(equation) if order is None else f"{order}(0)"
+        self._line(f"{name} = {initial}", _comment(equation))
+        return name
+
+    def _closed_accumulator(self, equation: Equation, accumulator: str) -> str:
+        """The name of what was accumulated, as a number of the equation's dtype."""
+        if _order_dtype(equation) is None:
+            return accumulator
+        name = self._new_name()
+        kernel: ReductionKernel = equation.op.kernel
+        dtype = dtype_name(equation.output.type.dtype)
+        number = str(kernel.order_of).format(x=f"{dtype}_from_order({accumulator})")
+        self._line(f"{name} = {dtype}({number})")
         return name
 
     def _row_loops(self, loops: list[int], level: int, work: RowWork, accumulators: Mapping[Value, str]) -> None:
@@ -277,7 +291,7 @@ class _Emitter:
         with self._loop(loop):
             self._row_loops(rest, level, work, local)
         for equation in registers:
-            self._combine_in_memory(equation, local[equation.output])
+            self._combine_in_memory(equation, self._closed_accumulator(equation, local[equation.output]))
 
     def _take_in(self, equation: Equation, accumulator: str | None, name: str) -> None:
         if accumulator is None:
@@ -382,7 +396,13 @@ class _Emitter:
         return f"{dtype}({kernel.combine.format(acc=accumulator, x=name, T=dtype)})"
 
     def _combine(self, equation: Equation, accumulator: str, name: str) -> None:
-        self._line(f"{accumulator} = {self._combined(equation, accumulator, name)}", _comment(equation))
+        order = _order_dtype(equation)
+        combined = self._combined(equation, accumulator, name)
+        if order is not None:
+            kernel: ReductionKernel = equation.op.kernel
+            number = str(kernel.order_of).format(x=name)
+            combined = f"{order}(maximum({accumulator}, {dtype_name(equation.output.type.dtype)}_order({number})))"
+        self._line(f"{accumulator} = {combined}", _comment(equation))
 
     def _combine_in_memory(self, equation: Equation, name: str) -> None:
         element = self._element(equation.output)
@@ -400,6 +420,13 @@ class _Emitter:
             return
         with self._loop(loops[0]):
             self._initialize(equation, loops[1:])
+
+
+def _order_dtype(equation: Equation) -> str | None:
+    """The dtype of the whole numbers in which a reduction finds an extreme of floats; None where it does not."""
+    kernel: ReductionKernel = equation.op.kernel
+    dtype = equation.output.type.dtype
+    return None if kernel.order_of is None or not dtype.is_floating else f"uint{8 * dtype.size}"
 
 
 def _number(text: str) -> Any:

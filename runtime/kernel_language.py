@@ -496,6 +496,47 @@ def _bits(name: str, source: str, target: str) -> Word:
     return Word(name, 1, _viewed(target), {source: body}, result=target)
 
 
+def _order_of(bits: int) -> Callable[[Any], Any]:
+    """The place of a float among all of them, from 0 for -inf on; 0.0 comes behind -0.0, NaN behind inf."""
+
+    def order(a: Any) -> Any:
+        raw = int(a.view(f"uint{bits}"))
+        top = 1 << (bits - 1)
+        place = raw + top if raw < top else 2 * top - 1 - raw
+        return a.view(f"uint{bits}").dtype.type((place - _least_place(bits)) % (2 * top))
+
+    return order
+
+
+def _from_order(bits: int) -> Callable[[Any], Any]:
+    def number(a: Any) -> Any:
+        top = 1 << (bits - 1)
+        place = (int(a) + _least_place(bits)) % (2 * top)
+        raw = place - top if place >= top else 2 * top - 1 - place
+        return a.dtype.type(raw).view(f"float{bits}")
+
+    return number
+
+
+def _least_place(bits: int) -> int:
+    """The place of -inf among all bit patterns, ordered like the floats that they are."""
+    return (1 << {32: 23, 64: 52}[bits]) - 1
+
+
+def _order_words(bits: int) -> tuple[Word, Word]:
+    """The words that take a float to its place in the order, and back."""
+    kind, number = f"i{bits}", LLVM_TYPES[f"float{bits}"]
+    last, rest = bits - 1, (1 << (bits - 1)) - 1
+    least = _least_place(bits) + (1 << last)
+    flipped = f"  %s = ashr {kind} %k, {last}\n  %f = and {kind} %s, {rest}\n  %o = xor {kind} %k, %f\n"
+    there = f"  %k = bitcast {number} %a to {kind}\n{flipped}  %r = sub {kind} %o, {least}\n  ret {kind} %r\n"
+    back = f"  %k = add {kind} %a, {least}\n{flipped}  %r = bitcast {kind} %o to {number}\n  ret {number} %r\n"
+    return (
+        Word(f"float{bits}_order", 1, _order_of(bits), {f"float{bits}": there}, result=f"uint{bits}"),
+        Word(f"float{bits}_from_order", 1, _from_order(bits), {f"uint{bits}": back}, result=f"float{bits}"),
+    )
+
+
 # --- The table ---
 
 WORDS: Final[dict[str, Word]] = {
@@ -553,6 +594,8 @@ WORDS: Final[dict[str, Word]] = {
         _bits("float64_bits", "float64", "uint64"),
         _bits("float32_from_bits", "uint32", "float32"),
         _bits("float64_from_bits", "uint64", "float64"),
+        *_order_words(32),
+        *_order_words(64),
     )
 }  # fmt: skip
 """Every word apart from the pointers, the dtypes and the vector math."""

@@ -148,13 +148,13 @@ def _extreme_gradient(g: Any, y: Any, x: Any, *, axis: Axes, keepdims: bool) -> 
 
 
 reduce_max = reduction(
-    "reduce_max", _max, ReductionKernel(lambda dtype: str(_least(dtype)), "maximum({acc}, {x})"),
+    "reduce_max", _max, ReductionKernel(lambda dtype: str(_least(dtype)), "maximum({acc}, {x})", "{x}"),
     [_extreme_gradient],
     doc="The greatest element along axes (all of them by default), NaN where one is NaN; "
     "elements that tie share the gradient evenly.",
 )  # fmt: skip
 reduce_min = reduction(
-    "reduce_min", _min, ReductionKernel(lambda dtype: str(_greatest(dtype)), "minimum({acc}, {x})"),
+    "reduce_min", _min, ReductionKernel(lambda dtype: str(_greatest(dtype)), "minimum({acc}, {x})", "-{x}"),
     [_extreme_gradient],
     doc="The smallest element along axes (all of them by default), NaN where one is NaN; "
     "elements that tie share the gradient evenly.",

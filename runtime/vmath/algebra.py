@@ -18,9 +18,12 @@ import math
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from llvmlite import ir
+
+from graphjit.runtime import machinecode
 
 ROUNDED = ("afn",)
 
@@ -357,6 +360,21 @@ def power_of_two(exponent: Integer) -> Number:
     """2^exponent, for exponents of normal numbers; only the low bits of `exponent` count."""
     target = exponent.format
     return ((exponent + target.bias) << target.fraction_bits).as_number()
+
+
+@lru_cache(maxsize=1)
+def scales_at_once() -> bool:
+    """Whether this computer multiplies a whole vector by powers of 2 in one instruction (AVX-512's vscalef)."""
+    here = set(machinecode.host().features.split(","))
+    return {"+avx512f", "+avx512dq", "+avx512vl"} <= here
+
+
+def times_power_of_two(x: Number, exponent: Integer) -> Number:
+    """x * 2^exponent, rounded once, for every exponent; a call of the C library where `scales_at_once` is false."""
+    kinds = [x.format.float_type, x.format.integer_type]
+    signature = ir.FunctionType(kinds[0], kinds)
+    function = x.builder.module.declare_intrinsic("llvm.ldexp", kinds, signature)
+    return Number(x.builder, x.builder.call(function, [x.value, exponent.value]), x.format)
 
 
 def two_sum(x: Number, y: Number) -> tuple[Number, Number]:
