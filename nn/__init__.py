@@ -3,4 +3,39 @@
 if __name__ != "graphjit.nn":
     raise ImportError("import graphjit.nn, not nn: a second copy of this package would hold a second table of ops")
 
+import typing as _typing
+
 from graphjit.nn.functional import *
+
+if _typing.TYPE_CHECKING:
+    from graphjit.nn import callbacks, constraints, initializers, losses, metrics, models, optimizers, regularizers
+    from graphjit.nn.layers import *
+    from graphjit.nn.models import *
+
+# Functions are there at once; layers and models are loaded when they are first used.
+_MODULES = (
+    "activations",
+    "callbacks",
+    "constraints",
+    "initializers",
+    "layers",
+    "losses",
+    "metrics",
+    "models",
+    "optimizers",
+    "regularizers",
+)
+
+
+def __getattr__(name: str) -> object:
+    import importlib
+
+    if name in _MODULES:
+        return importlib.import_module(f"graphjit.nn.{name}")
+    if name[:1].isupper():
+        for module in ("layers", "models"):
+            found: object = getattr(importlib.import_module(f"graphjit.nn.{module}"), name, None)
+            if found is not None:
+                globals()[name] = found
+                return found
+    raise AttributeError(f"module 'graphjit.nn' has no attribute {name!r}")

@@ -46,7 +46,7 @@ class Module:
 
     def __init__(self, name: str | None = None) -> None:
         if name is None:
-            name = _snake_case(type(self).__name__)
+            name = snake_case(type(self).__name__)
         elif not isinstance(name, str) or not name.isidentifier():
             raise InvalidArgumentError(f"the name of a module is an identifier, such as 'encoder', not {name!r}")
         self._name = name
@@ -54,7 +54,7 @@ class Module:
     @property
     def name(self) -> str:
         """The name that was given, or the class's name in snake_case."""
-        return getattr(self, "_name", None) or _snake_case(type(self).__name__)
+        return getattr(self, "_name", None) or snake_case(type(self).__name__)
 
     @property
     def name_scope(self) -> AbstractContextManager[str]:
@@ -187,10 +187,10 @@ def _items(value: Any) -> Iterator[tuple[Any, Any]]:
     return iter([(name, value[name]) for name in names])
 
 
-def _snake_case(name: str) -> str:
+def snake_case(name: str) -> str:
     """The name of a class as names of modules are written.
 
-    >>> _snake_case("MyLayer"), _snake_case("MLPBlock")
+    >>> snake_case("MyLayer"), snake_case("MLPBlock")
     ('my_layer', 'mlp_block')
     """
     spaced = re.sub(r"((?<=[a-z0-9])[A-Z]|(?!^)[A-Z](?=[a-z]))", r"_\1", name)

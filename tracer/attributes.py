@@ -49,6 +49,22 @@ def not_listening() -> Iterator[None]:
         _listener.reset(token)
 
 
+class Computed:
+    """An object of which an attribute was read that is worked out of others, which are not told of."""
+
+    __slots__ = ("target",)
+
+    def __init__(self, target: Any) -> None:
+        self.target = target
+
+
+def computed_attribute(target: Any, name: str, value: Any) -> None:
+    """Tell the listener that an attribute was read which counts by its value, however it is worked out."""
+    listener = _listener.get()
+    if listener is not None:
+        listener(Computed(target), name, value)
+
+
 class AttributeWatch:
     """The classes that one trace watches."""
 

@@ -19,7 +19,7 @@ from weakref import ref
 
 import numpy as np
 
-from .attributes import AttributeWatch, listening, not_listening
+from .attributes import AttributeWatch, Computed, listening, not_listening
 from .origin import is_library_class, is_library_code, is_library_module, is_own_class
 from .places import (
     MISSING,
@@ -266,6 +266,10 @@ class Explorer:
 
     def attribute_was_read(self, target: Any, name: str, value: Any) -> None:
         """Take in that the traced function read an attribute."""
+        if type(target) is Computed:
+            with not_listening():
+                self._add(AttributePlace(target.target, name), value)
+            return
         if name == "__dict__":
             with not_listening():
                 self._add(FieldsPlace(target), value)

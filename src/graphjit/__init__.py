@@ -136,6 +136,7 @@ from graphjit.tracer.eager import EagerInterpreter as _EagerInterpreter
 from graphjit.tracer.exploring import UnrepeatedWarning
 from graphjit.tracer.forward import ForwardAccumulator
 from graphjit.tracer.function import Function
+from graphjit.tracer.lifting import init_scope
 from graphjit.tracer.looping import while_loop
 from graphjit.tracer.modes import eager_mode, functions_run_eagerly, run_functions_eagerly
 from graphjit.tracer.namescope import name_scope
@@ -148,6 +149,8 @@ from graphjit.tracer.unconnected import UnconnectedGradients
 from graphjit.tracer.variable import Variable
 
 if _typing.TYPE_CHECKING:
+    from graphjit import keras
+    from graphjit.nn import initializers, losses, metrics, optimizers
     from graphjit.runtime.buffers import memory_report
     from graphjit.tracer.compare import Comparison, compare
     from graphjit.tracer.explain_gradient import GradientExplanation, explain_gradient
@@ -221,6 +224,7 @@ __all__ = [
     "function",
     "functions_run_eagerly",
     "grad_pass_through",
+    "init_scope",
     "int8",
     "int16",
     "int32",
@@ -304,17 +308,29 @@ _LATER = {
     "explain_gradient": "graphjit.tracer.explain_gradient",
     "memory_report": "graphjit.runtime.buffers",
 }
+# Whole modules that are loaded when they are first used.
+_MODULES_LATER = {
+    "initializers": "graphjit.nn.initializers",
+    "keras": "graphjit.keras",
+    "losses": "graphjit.nn.losses",
+    "metrics": "graphjit.nn.metrics",
+    "optimizers": "graphjit.nn.optimizers",
+}
 
 
 def __getattr__(name: str) -> object:
-    if name not in _LATER:
+    if name not in _LATER and name not in _MODULES_LATER:
         raise AttributeError(f"module 'graphjit' has no attribute {name!r}")
     import importlib
 
-    found: object = getattr(importlib.import_module(_LATER[name]), name)
+    found: object
+    if name in _LATER:
+        found = getattr(importlib.import_module(_LATER[name]), name)
+    else:
+        found = importlib.import_module(_MODULES_LATER[name])
     globals()[name] = found
     return found
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_LATER})
+    return sorted({*globals(), *_LATER, *_MODULES_LATER})

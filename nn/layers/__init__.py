@@ -1,0 +1,24 @@
+"""Layers, and finding them by name."""
+
+from typing import Any
+
+from ..byname import deserialize as _deserialize, serialize as _serialize, table_of
+from . import dense as _dense, operating as _operating, plain as _plain
+from .connecting import *
+from .dense import *
+from .layer import *
+from .operating import *
+from .plain import *
+
+_MODULES = (_dense, _operating, _plain)
+LAYERS = table_of(*(getattr(module, name) for module in _MODULES for name in module.__all__ if name != "Input"))
+
+
+def serialize(layer: Any) -> Any:
+    """The layer as a configuration, without its weights."""
+    return _serialize(layer)
+
+
+def deserialize(config: Any) -> Any:
+    """The layer that `serialize` wrote down, with new weights."""
+    return _deserialize(config, LAYERS, "layer")

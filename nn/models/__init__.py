@@ -1,0 +1,4 @@
+"""Models: layers that can be trained, asked and saved."""
+
+from .model import *
+from .sequential import *

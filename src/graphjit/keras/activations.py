@@ -1,0 +1,3 @@
+"""gj.keras.activations, under Keras's names."""
+
+from graphjit.nn.activations import *

@@ -1,0 +1,3 @@
+"""gj.keras.callbacks, under Keras's names."""
+
+from graphjit.nn.callbacks import *

@@ -1,0 +1,3 @@
+"""gj.keras.constraints, under Keras's names."""
+
+from graphjit.nn.constraints import *

@@ -1,0 +1,3 @@
+"""gj.keras.initializers, under Keras's names."""
+
+from graphjit.nn.initializers import *

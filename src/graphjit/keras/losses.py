@@ -1,0 +1,3 @@
+"""gj.keras.losses, under Keras's names."""
+
+from graphjit.nn.losses import *

@@ -1,0 +1,3 @@
+"""gj.keras.metrics, under Keras's names."""
+
+from graphjit.nn.metrics import *

@@ -1,0 +1,3 @@
+"""gj.keras.models, under Keras's names."""
+
+from graphjit.nn.models import *

@@ -1,0 +1,3 @@
+"""gj.keras.optimizers, under Keras's names."""
+
+from graphjit.nn.optimizers import *

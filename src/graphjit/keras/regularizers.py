@@ -1,0 +1,3 @@
+"""gj.keras.regularizers, under Keras's names."""
+
+from graphjit.nn.regularizers import *

@@ -1,0 +1,10 @@
+"""gj.keras.utils: names of objects of one's own, seeds, one-hot labels."""
+
+from graphjit.nn.byname import (
+    custom_object_scope,
+    custom_object_scope as CustomObjectScope,
+    get_registered_name,
+    get_registered_object,
+    register_keras_serializable,
+)
+from graphjit.tracer.generator import set_seed as set_random_seed
