@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from .graph import Graph
+from .graph import Equation, Graph, Value
 from .op import Op
 from .ops.branching import branch_attributes, branches_of, common_type, cond_op, switch_op
 from .ops.looping import scan_op, while_op
@@ -63,3 +63,46 @@ def _settled(
         if wider == carried:
             return carried, written
         carried = wider
+
+
+def runs_natively(equation: Equation) -> bool:
+    """Whether branches or a loop become steps of the program: everything in them has known sizes.
+
+    Apart from what inner loops stack, which may be read by loops over its rows.
+    """
+    if equation.op not in (*BRANCHES, *LOOPS):
+        return False
+    if equation.op is switch_op and equation.operands[0].type.dtype.name not in ("int32", "int64"):
+        return False
+    if equation.op is scan_op and equation.operands[0].type.dtype.name != "int64":
+        return False
+    stacked = () if equation.op in BRANCHES else equation.outputs[equation.attributes["carried"] :]
+    finals = [one for one in equation.outputs if one not in stacked]
+    known = all(one.type.is_static for one in (*finals, *_read_whole(equation)))
+    return known and all(map(_is_known, equation.graphs)) and all(map(_rows_are_known, stacked))
+
+
+def _rows_are_known(value: Value) -> bool:
+    return None not in value.type.shape[1:]
+
+
+def _read_whole(equation: Equation) -> tuple[Value, ...]:
+    """The operands that are not read row by row."""
+    if equation.op is not scan_op:
+        return equation.operands
+    begin = 1 + equation.attributes["carried"]
+    return (*equation.operands[:begin], *equation.operands[begin + equation.attributes["sliced"] :])
+
+
+def _is_known(graph: Graph) -> bool:
+    """Whether a graph's values have known sizes, but for what is stacked and read row by row."""
+    opened = {value for value in graph.values() if not value.type.is_static}
+    if not opened:
+        return True
+    if not all(value in graph.producers and _rows_are_known(value) for value in opened):
+        return False
+    makers = {graph.producers[value] for value in opened}
+    if not all(maker.op in LOOPS and runs_natively(maker) for maker in makers) or opened & set(graph.outputs):
+        return False
+    readers = [equation for equation in graph.equations if opened & set(equation.operands)]
+    return all(runs_natively(one) and not opened & set(_read_whole(one)) for one in readers)

@@ -120,7 +120,9 @@ def _layout_of_piece(equation: Equation, piece: Piece) -> Layout:
 
 
 @dataclass
-class _Planner:
+class Planner:
+    """Plans graphs whose equations run one after the other."""
+
     graph: Graph
     places: dict[Value, Place]
     numbers: dict[Value, int] = field(default_factory=dict)
@@ -142,11 +144,15 @@ class _Planner:
 
     def own_slot(self, value: Value) -> int:
         """The slot of a result that has a buffer of its own."""
-        kind = "output" if value in self.graph.outputs else "temporary"
+        kind = "output" if self.is_output(value) else "temporary"
         type = value.type
         if type.is_static:
             return self.new_slot(value, Slot(kind, type.dtype.numpy, type.sizes))  # type: ignore[arg-type]  # two literals
         return self.new_slot(value, Slot(kind, type.dtype.numpy, dynamic=True))  # type: ignore[arg-type]  # two literals
+
+    def is_output(self, value: Value) -> bool:
+        """Whether the value is a result of the program."""
+        return value in self.graph.outputs
 
     def slot_of_result(self, value: Value) -> int:
         """The slot into which a kernel writes a result: its own, or that of the join that it is part of."""
@@ -336,7 +342,7 @@ class _Planner:
         lives = [
             (number, self.first[number], self.last.get(number, self.first[number]), _rounded(slot.nbytes))
             for number, slot in self.slots.items()
-            if slot.kind == "temporary" and not slot.dynamic
+            if slot.kind == "temporary" and not slot.dynamic and not slot.is_row
         ]
         offsets = arena_offsets([(start, end, size) for _number, start, end, size in lives])
         total = 0
@@ -450,9 +456,9 @@ def _view_of_slot(value: Value, place: Place | None) -> Callable[[np.ndarray[Any
     return view
 
 
-def plan(graph: Graph) -> Program:
+def plan(graph: Graph, planner: type[Planner] = Planner) -> Program:
     """The program that runs a fused graph whose inputs have static shapes."""
-    return _Planner(graph, find_places(graph)).plan()
+    return planner(graph, find_places(graph)).plan()
 
 
 def planned_steps(program: Program) -> Mapping[int, PlannedStep]:

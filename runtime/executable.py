@@ -10,6 +10,7 @@ step's tag, to `explain`.
 
 from __future__ import annotations
 
+import ctypes
 import math
 import time
 from collections import deque
@@ -28,7 +29,18 @@ from graphjit.runtime.gemm import SHARED_PRODUCT, blas_words, own_product, produ
 from graphjit.runtime.jobboard import ADDRESS as BOARD
 from graphjit.runtime.kernel_language import STATUS_WORDS
 from graphjit.runtime.kernelcache import Kernel, load_kernel
-from graphjit.runtime.program import SHARED_COST, CopyStep, GemmStep, KernelStep, NumpyStep, Program, Slot, Step
+from graphjit.runtime.program import (
+    SHARED_COST,
+    Action,
+    ControlStep,
+    CopyStep,
+    GemmStep,
+    KernelStep,
+    NumpyStep,
+    Program,
+    Slot,
+    Step,
+)
 from graphjit.runtime.threads import number_of_threads, start_threads
 
 Array: TypeAlias = npt.NDArray[Any]
@@ -49,8 +61,26 @@ _PART_COST: Final = 2**17
 _PRODUCT_PART_COST: Final = 2**17
 """The same for products by our own kernels, whose parts share what is in the caches."""
 _MOST_PARTS: Final = 256
+_FEWEST_ROWS: Final = 64
+"""What a growing slot begins with."""
+_CONTROL_COST: Final = 64
+"""What a control step costs, in bytes that could be read and written meanwhile."""
 _WHOLE_ROUNDS: Final = 64
 """Parts of many rounds are multiples of this, so that two threads do not write into one line of the cache."""
+
+
+_ROWS: Final = {
+    Action.JUMP: walk.JUMP,
+    Action.UNLESS: walk.UNLESS,
+    Action.CASE: walk.CASE,
+    Action.ENDED: walk.ENDED,
+    Action.BACK: walk.BACK,
+    Action.ADD: walk.ADD,
+    Action.SWAP: walk.SWAP,
+    Action.ROW: walk.ROW,
+    Action.GROW: walk.GROW,
+}
+_JUMPS: Final = (Action.JUMP, Action.UNLESS, Action.CASE, Action.ENDED, Action.BACK)
 
 
 def _unexplained(tag: object, code: int, detail: tuple[int, ...]) -> Exception:
@@ -70,7 +100,7 @@ class StepTime:
 class Frame:
     """What one run at a time needs: the slots' addresses, status words, an arena, views for NumPy steps."""
 
-    __slots__ = ("_keep", "addresses", "arena", "pointer", "status", "values")
+    __slots__ = ("_keep", "addresses", "arena", "buffers", "capacities", "pointer", "status", "values")
 
     def __init__(self, plan: _Plan) -> None:
         self.arena = Arena(plan.program.arena_bytes)
@@ -79,20 +109,50 @@ class Frame:
         self.addresses[0] = address_of(self.status)
         self.values: list[Array | None] = [None] * plan.slot_count
         for number, slot in plan.program.slots.items():
-            if slot.kind == "temporary" and not slot.dynamic:
+            if slot.kind == "temporary" and not slot.dynamic and not slot.is_row:
                 self.addresses[number] = self.arena.address + slot.offset
                 if number in plan.viewed:
                     self.values[number] = self.arena.array(slot.offset, slot.shape, slot.dtype)
         for number, constant in plan.constants.items():
             self.addresses[number] = address_of(constant)
             self.values[number] = constant
+        self.capacities = np.zeros(plan.slot_count, np.int64)
+        self.buffers: dict[int, Array] = {}
+        """The memory of growing slots; it is kept from run to run."""
         words = (self.addresses, plan.table, plan.binding)
-        self._keep = np.array([*map(address_of, words), BOARD, plan.slot_count], np.uint64)
+        self._keep = np.array([*map(address_of, words), BOARD, plan.slot_count, address_of(self.capacities)], np.uint64)
         self.pointer = address_of(self._keep)
 
     def place(self, slot: int) -> int:
         """Where the address of a slot's elements stands."""
         return address_of(self.addresses) + 8 * slot
+
+    def array(self, number: int, slot: Slot, moves: bool) -> Array | None:
+        """What lies in a slot now."""
+        if slot.count:
+            rows = self.view(slot.count, (), np.dtype(np.int64))
+            return (
+                self.buffers[number][: int(rows)] if number in self.buffers else np.empty((0, *slot.shape), slot.dtype)
+            )
+        return self.view(number, slot.shape, slot.dtype) if moves else self.values[number]
+
+    def view(self, number: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+        """The memory at a slot's address as an array."""
+        size = math.prod(shape) * dtype.itemsize
+        if not size:
+            return np.empty(shape, dtype)
+        memory = (ctypes.c_char * size).from_address(int(self.addresses[number]))
+        return np.ndarray(shape, dtype, memory)
+
+    def grow(self, number: int, slot: Slot, index: int) -> None:
+        """Let a growing slot have memory for row `index`, and as much again."""
+        old = self.buffers.get(number)
+        new = np.empty((max(_FEWEST_ROWS, 2 * (index + 1)), *slot.shape), slot.dtype)
+        if old is not None:
+            new[: len(old)] = old
+        self.buffers[number] = new
+        self.addresses[number] = address_of(new)
+        self.capacities[number] = len(new)
 
 
 class _Plan:
@@ -113,6 +173,13 @@ class _Plan:
             if isinstance(step, NumpyStep)
             for number in (*step.inputs, *step.outputs)
         }
+        self.moving = {
+            number
+            for step in self.program.steps
+            if isinstance(step, ControlStep) and step.action in (Action.SWAP, Action.ROW)
+            for number in step.words[: 1 if step.action is Action.ROW else 2]
+        }
+        """The slots whose addresses change while the program runs."""
         self.rows: list[tuple[int, ...]] = []
         self.row_steps: list[int] = []
         """The step that each row belongs to."""
@@ -126,15 +193,36 @@ class _Plan:
 
     def _lay_out(self) -> None:
         spent = 0
+        first_rows: list[int] = []
+        costs: list[int] = []
         for number, step in enumerate(self.program.steps):
+            first_rows.append(len(self.rows))
+            costs.append(0)
             for row, cost in self._rows_of(step):
-                self.cost += PIECE_COST if row[0] == walk.PAUSE else cost
+                self.cost += PIECE_COST if row[0] in (walk.PAUSE, walk.BACK) else cost
+                costs[-1] += cost
                 if spent and spent + cost > PIECE_COST:
                     self._add((walk.PAUSE,), number)
                     spent = 0
                 self._add(row, number)
                 spent = 0 if row[0] == walk.PAUSE else spent + cost
+        first_rows.append(len(self.rows))
+        if any(self.program.slots[number].count for number in self.program.outputs):
+            self._add((walk.PAUSE,), len(self.program.steps))
         self._add((walk.END,), len(self.program.steps))
+        self._aim(first_rows, costs)
+
+    def _aim(self, first_rows: Sequence[int], costs: Sequence[int]) -> None:
+        """Let jumps know the rows they go to, and loops how many rounds they may go without a pause."""
+        for number, step in enumerate(self.program.steps):
+            if not isinstance(step, ControlStep) or step.action not in _JUMPS:
+                continue
+            place = first_rows[number]
+            row = [*self.rows[place]]
+            row[1] = first_rows[step.target]
+            if step.action is Action.BACK:
+                row[3] = max(1, PIECE_COST // max(1, sum(costs[step.target : number + 1])))
+            self.rows[place] = tuple(row)
 
     def _add(self, row: tuple[int, ...], step: int) -> None:
         self.rows.append(row + (0,) * (walk.ROW_WORDS - len(row)))
@@ -150,6 +238,9 @@ class _Plan:
             return self._product_rows(step)
         if isinstance(step, CopyStep):
             return [((walk.COPY, step.target, step.source, step.nbytes), 2 * step.nbytes)]
+        if isinstance(step, ControlStep):
+            words = (0, *step.words) if step.action in _JUMPS else step.words
+            return [((_ROWS[step.action], *words), _CONTROL_COST)]
         return [((walk.PAUSE,), 0)]
 
     def _product_rows(self, step: GemmStep) -> list[tuple[tuple[int, ...], int]]:
@@ -369,10 +460,15 @@ class Executable:
     def _numpy_step(self, frame: Frame, row: int) -> None:
         """Run the NumPy step at a row; the other pauses are there for signals only."""
         number = self._plan.row_steps[row]
-        step = self._plan.program.steps[number]
+        steps, slots = self._plan.program.steps, self._plan.program.slots
+        step = steps[number] if number < len(steps) else None
+        if isinstance(step, ControlStep) and step.action is Action.GROW:
+            slot, index = step.words
+            frame.grow(slot, slots[slot], int(frame.view(index, (), np.dtype(np.int64))))
         if not isinstance(step, NumpyStep):
             return
-        results = step.function(*(_read_only(frame.values[n]) for n in step.inputs))
+        moving = self._plan.moving
+        results = step.function(*(_read_only(frame.array(n, slots[n], n in moving)) for n in step.inputs))
         if len(results) != len(step.outputs):
             raise GraphjitError(f"{step.label}: {len(results)} results for {len(step.outputs)} outputs")
         for output, result in zip(step.outputs, results, strict=True):
@@ -390,7 +486,7 @@ class Executable:
             frame.values[number] = plain
             frame.addresses[number] = address_of(plain)
         else:
-            target = frame.values[number]
+            target = frame.array(number, slot, number in self._plan.moving)
             assert target is not None
             np.copyto(target, array)
 
@@ -400,7 +496,7 @@ class Executable:
         found = []
         for number in self._plan.program.outputs:
             if self._plan.program.slots[number].dynamic:
-                value = frame.values[number]
+                value = frame.array(number, self._plan.program.slots[number], False)
                 if value is None:
                     raise GraphjitError(f"no step filled slot {number}")
                 found.append(np.array(value, order="C"))
@@ -412,6 +508,8 @@ class Executable:
         """Run once, step by step, and return how long each took."""
         if self.shares:
             start_threads()
+        if any(isinstance(step, ControlStep) for step in self._plan.program.steps):
+            return self._timed_whole(arrays)
         frame = Frame(self._plan)
         plain = [np.require(array, requirements=["C", "A"]) for array in arrays]
         outputs = [make(*facts) for make, facts in self._results]
@@ -420,13 +518,19 @@ class Executable:
             frame.addresses[number] = address_of(array)
         return [self._timed(frame, number) for number in range(len(self._plan.program.steps))]
 
+    def _timed_whole(self, arrays: Sequence[Array]) -> list[StepTime]:
+        """All steps of a program with branches or loops as one, since which of them run shows when it runs."""
+        start = time.perf_counter()
+        self.run(arrays)
+        return [StepTime("all steps", None, time.perf_counter() - start)]
+
     def _timed(self, frame: Frame, number: int) -> StepTime:
         step = self._plan.program.steps[number]
         rows = [row for row, owner in enumerate(self._plan.row_steps) if owner == number]
         seconds = 0.0
         for row in rows:
             single = np.array([self._plan.table[row], _words([(walk.END,) + (0,) * 7])[0]])
-            facts = [address_of(frame.addresses), address_of(single), 0, BOARD, self._plan.slot_count]
+            facts = [address_of(frame.addresses), address_of(single), 0, BOARD, self._plan.slot_count, 0]
             words = np.array(facts, np.uint64)
             start = time.perf_counter()
             if self._plan.rows[row][0] == walk.PAUSE:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
@@ -32,9 +33,14 @@ class Slot:
     dynamic: bool = False
     """Whether the shape is known only when a NumPy step, which alone may, has filled the slot."""
 
+    is_row: bool = False
+    """Whether it is a row of what lies in other slots: control steps say where."""
+    count: int = 0
+    """The slot of the number of rows, of a dynamic slot that is filled row by row; `shape` is a row's."""
+
     @property
     def nbytes(self) -> int:
-        """The size in bytes of a slot that is not dynamic."""
+        """The size in bytes of a slot, or of a row of it."""
         size = int(self.dtype.itemsize)
         for length in self.shape:
             size *= length
@@ -118,7 +124,33 @@ class NumpyStep:
     tag: object = None
 
 
-Step: TypeAlias = KernelStep | GemmStep | CopyStep | NumpyStep
+class Action(StrEnum):
+    """What a control step does, with its words. Counts and indices are slots of int64."""
+
+    JUMP = "jump"  # go on at the target
+    UNLESS = "unless"  # slot: at the target, if the boolean in it is false
+    CASE = "case"  # slot, number, bytes of the integer in it: at the target, if it is this number
+    ENDED = "ended"  # slot: at the target, if the number in it is not positive
+    BACK = "back"  # slot: at the target, but every so often at the next step, so that signals are answered
+    ADD = "add"  # slot, other slot, number: set the first to the other plus the number
+    SWAP = "swap"  # two slots: they change places in memory
+    ROW = "row"  # slot, other slot, index, bytes: the first is row `index` of the other
+    GROW = "grow"  # slot, index: there is memory for row `index`
+
+
+@dataclass(frozen=True)
+class ControlStep:
+    """Says which step is next, or where slots lie."""
+
+    action: Action
+    words: tuple[int, ...]
+    target: int = 0
+    """The number of the step to go on with, for actions that may jump."""
+    label: str = ""
+    tag: object = None
+
+
+Step: TypeAlias = KernelStep | GemmStep | CopyStep | NumpyStep | ControlStep
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,20 @@ A table is rows of eight uint64 words, the first of which says what the row is:
     SHARED   address, block, lo, hi, part
                                       as KERNEL, in parts of `part` rounds that threads share
 
-A frame is five words: the addresses of the slots' addresses, of the table, of the
-binding and of the threads' board, and the number of slots. A binding says which
+    JUMP     row                      go on there
+    UNLESS   row, slot                go on there if the boolean in the slot is false
+    CASE     row, slot, number, bytes if the integer in the slot is this number
+    ENDED    row, slot                if the int64 in the slot is not positive
+    BACK     row, slot, most          count in the slot; go on there, or after `most` times pause
+    ADD      slot, other, number      int64s: the first becomes the other plus the number
+    SWAP     slot, other              exchange addresses
+    ROW      slot, other, index, bytes
+                                      the slot is row `index` (a slot) of the other
+    GROW     slot, index              pause unless there is memory for row `index` (a slot)
+
+A frame is six words: the addresses of the slots' addresses, of the table, of the
+binding and of the threads' board, the number of slots, and the address of the
+number of rows that each growing slot has memory for. A binding says which
 slots the arrays of a call fill: the count of arrays to check, the count of arrays,
 then a slot for each.
 
@@ -38,6 +50,15 @@ GEMM: Final = 2
 COPY: Final = 3
 PAUSE: Final = 4
 SHARED: Final = 5
+JUMP: Final = 6
+UNLESS: Final = 7
+CASE: Final = 8
+ENDED: Final = 9
+BACK: Final = 10
+ADD: Final = 11
+SWAP: Final = 12
+ROW: Final = 13
+GROW: Final = 14
 ROW_WORDS: Final = 8
 NOT_PLAIN: Final = -(2**63)
 CODE_WORD: Final = STATUS_WORDS - 1
@@ -186,6 +207,86 @@ return:
 """
 
 
+def _control_ir() -> str:
+    """The rows that say which row is next, or where slots lie."""
+    return """jump:
+  br label %walk
+unless:
+  %truth.place = getelementptr i64, ptr %addresses, i64 %w2
+  %truth.at = load ptr, ptr %truth.place
+  %truth = load i8, ptr %truth.at
+  %is_false = icmp eq i8 %truth, 0
+  br i1 %is_false, label %jump, label %advance
+case:
+  %choice.place = getelementptr i64, ptr %addresses, i64 %w2
+  %choice.at = load ptr, ptr %choice.place
+  %is_long = icmp eq i64 %w4, 8
+  br i1 %is_long, label %long, label %short
+long:
+  %long_choice = load i64, ptr %choice.at
+  br label %compare
+short:
+  %loaded = load i32, ptr %choice.at
+  %short_choice = sext i32 %loaded to i64
+  br label %compare
+compare:
+  %choice = phi i64 [ %long_choice, %long ], [ %short_choice, %short ]
+  %is_chosen = icmp eq i64 %choice, %w3
+  br i1 %is_chosen, label %jump, label %advance
+ended:
+  %left.place = getelementptr i64, ptr %addresses, i64 %w2
+  %left.at = load ptr, ptr %left.place
+  %left_rounds = load i64, ptr %left.at
+  %is_over = icmp sle i64 %left_rounds, 0
+  br i1 %is_over, label %jump, label %advance
+back:
+  %turns.place = getelementptr i64, ptr %addresses, i64 %w2
+  %turns.at = load ptr, ptr %turns.place
+  %turns = load i64, ptr %turns.at
+  %turned = add i64 %turns, 1
+  %rests = icmp uge i64 %turned, %w3
+  %counted = select i1 %rests, i64 0, i64 %turned
+  store i64 %counted, ptr %turns.at
+  br i1 %rests, label %pause, label %jump
+add:
+  %sum.place = getelementptr i64, ptr %addresses, i64 %w1
+  %sum.at = load ptr, ptr %sum.place
+  %term.place = getelementptr i64, ptr %addresses, i64 %w2
+  %term.at = load ptr, ptr %term.place
+  %term = load i64, ptr %term.at
+  %sum = add i64 %term, %w3
+  store i64 %sum, ptr %sum.at
+  br label %advance
+swap:
+  %one.place = getelementptr i64, ptr %addresses, i64 %w1
+  %other.place = getelementptr i64, ptr %addresses, i64 %w2
+  %one = load i64, ptr %one.place
+  %other = load i64, ptr %other.place
+  store i64 %other, ptr %one.place
+  store i64 %one, ptr %other.place
+  br label %advance
+row_of:
+  %whole.place = getelementptr i64, ptr %addresses, i64 %w2
+  %whole = load i64, ptr %whole.place
+  %index.place = getelementptr i64, ptr %addresses, i64 %w3
+  %index.at = load ptr, ptr %index.place
+  %index = load i64, ptr %index.at
+  %distance = mul i64 %index, %w4
+  %row_address = add i64 %whole, %distance
+  %row.place = getelementptr i64, ptr %addresses, i64 %w1
+  store i64 %row_address, ptr %row.place
+  br label %advance
+grow:
+  %wanted.place = getelementptr i64, ptr %addresses, i64 %w2
+  %wanted.at = load ptr, ptr %wanted.place
+  %wanted_row = load i64, ptr %wanted.at
+  %capacity.at = getelementptr i64, ptr %capacities, i64 %w1
+  %capacity = load i64, ptr %capacity.at
+  %is_full = icmp sge i64 %wanted_row, %capacity
+  br i1 %is_full, label %pause, label %advance
+"""
+
+
 def _run_ir() -> str:
     """The function that binds the arrays of a call and walks the table."""
     return f"""
@@ -201,6 +302,8 @@ entry:
   %board = load ptr, ptr %board.at
   %slot_count.at = getelementptr i64, ptr %frame, i64 4
   %slot_count = load i64, ptr %slot_count.at
+  %capacities.at = getelementptr i64, ptr %frame, i64 5
+  %capacities = load ptr, ptr %capacities.at
   %unbound = icmp eq ptr %objects, null
   br i1 %unbound, label %start, label %bind
 bind:
@@ -239,7 +342,7 @@ not_plain:
 start:
   br label %walk
 walk:
-  %step = phi i64 [ %first, %start ], [ %after, %advance ]
+  %step = phi i64 [ %first, %start ], [ %after, %advance ], [ %w1, %jump ]
   %row = getelementptr [{ROW_WORDS} x i64], ptr %table, i64 %step
   %kind = load i64, ptr %row
 {_row_words(("w1", "w2", "w3", "w4", "w5"))}  switch i64 %kind, label %pause [
@@ -248,8 +351,17 @@ walk:
     i64 {GEMM}, label %product
     i64 {COPY}, label %copy
     i64 {SHARED}, label %shared
+    i64 {JUMP}, label %jump
+    i64 {UNLESS}, label %unless
+    i64 {CASE}, label %case
+    i64 {ENDED}, label %ended
+    i64 {BACK}, label %back
+    i64 {ADD}, label %add
+    i64 {SWAP}, label %swap
+    i64 {ROW}, label %row_of
+    i64 {GROW}, label %grow
   ]
-kernel:
+{_control_ir()}kernel:
   %function = inttoptr i64 %w1 to ptr
   %block = inttoptr i64 %w2 to ptr
   %own_code = call i64 %function(ptr %addresses, ptr %block, i64 %w3, i64 %w4)

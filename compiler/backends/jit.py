@@ -12,6 +12,7 @@ import numpy as np
 from graphjit.runtime.errors import NotFoundError
 from graphjit.runtime.executable import Executable
 
+from ..controlplan import ControlPlanner
 from ..graph import Graph
 from ..location import add_location
 from ..passes.fuse import Refusal, fuse_and_explain
@@ -72,5 +73,5 @@ def build(graph: Graph) -> NativeRunner:
     """Compile an optimised graph whose inputs have static shapes."""
     begin = time.perf_counter()
     fused, refusals = fuse_and_explain(graph)
-    executable = Executable(plan(fused), explain)
+    executable = Executable(plan(fused, ControlPlanner), explain)
     return NativeRunner(fused, executable, tuple(refusals), (time.perf_counter() - begin) * 1e3)

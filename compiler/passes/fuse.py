@@ -33,6 +33,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..contraction import as_product, runs_in_blas
+from ..control import runs_natively
 from ..graph import Equation, Graph, Value, constant_of
 from ..kernel_facts import runs_in_kernel
 from ..loopspace import LoopSpace
@@ -408,9 +409,26 @@ def fuse(graph: Graph) -> Graph:
 
 
 def fuse_and_explain(graph: Graph) -> tuple[Graph, list[Refusal]]:
-    """The fused graph, and for every equation that read a group's result and did not join it, why."""
-    fuser = _Fuser(materialize(graph))
-    return fuser.run(), fuser.refusals
+    """The fused graph, and for every equation that read a group's result and did not join it, why.
+
+    The graphs of branches and loops that become steps of the program are fused as well.
+    """
+    refusals: list[Refusal] = []
+    inner = [_fused_inside(equation, refusals) for equation in graph.equations]
+    changed = any(new is not old for new, old in zip(inner, graph.equations, strict=True))
+    fuser = _Fuser(materialize(graph.with_equations(inner) if changed else graph))
+    return fuser.run(), [*refusals, *fuser.refusals]
+
+
+def _fused_inside(equation: Equation, refusals: list[Refusal]) -> Equation:
+    if not runs_natively(equation):
+        return equation
+    attributes = dict(equation.attributes)
+    for name, value in equation.attributes.items():
+        if isinstance(value, Graph):
+            attributes[name], found = fuse_and_explain(value)
+            refusals.extend(found)
+    return replace(equation, attributes=attributes)
 
 
 def materialize(graph: Graph) -> Graph:
@@ -442,7 +460,9 @@ class _Materializer:
         if equation.op.kind is Kind.VIEW:
             self.add_view(equation)
             return
-        if not runs_in_kernel(equation):
+        if runs_natively(equation):
+            equation = self.with_own_buffers(equation)
+        elif not runs_in_kernel(equation):
             if equation.op.pieces is None:
                 equation = self.with_buffers(equation)
             equation = self.with_blas_operands(equation)
@@ -479,6 +499,16 @@ class _Materializer:
         operands = tuple(
             self.copied(value, equation)
             if (place := self.places.get(value)) is not None and place.root in self.computed
+            else value
+            for value in equation.operands
+        )
+        return replace(equation, operands=operands)
+
+    def with_own_buffers(self, equation: Equation) -> Equation:
+        """Branches and loops read what lies as it is, so they get copies of views."""
+        operands = tuple(
+            self.copied(value, equation)
+            if (place := self.places.get(value)) is not None and (place.root is not value or value in self.computed)
             else value
             for value in equation.operands
         )
