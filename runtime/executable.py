@@ -142,7 +142,7 @@ class Frame:
         if not size:
             return np.empty(shape, dtype)
         memory = (ctypes.c_char * size).from_address(int(self.addresses[number]))
-        return np.ndarray(shape, dtype, memory)
+        return np.ndarray(shape, dtype, memoryview(memory))
 
     def grow(self, number: int, slot: Slot, index: int) -> None:
         """Let a growing slot have memory for row `index`, and as much again."""

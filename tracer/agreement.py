@@ -27,9 +27,15 @@ class Undefined:
     """Stands for a variable that was not assigned yet where a branch or a loop begins."""
 
     __slots__ = ("name",)
+    needs_a_round = True
+    """Whether it is an error that a loop which would assign it runs no round."""
 
     def __init__(self, name: str) -> None:
         self.name = name
+
+    def stand_in(self, type: TensorType) -> Operand | None:
+        """What it is beside a value of this type in another branch, None if it cannot be anything."""
+        return None
 
     def __repr__(self) -> str:
         return f"<{self.name} is not assigned yet>"

@@ -21,6 +21,7 @@ from graphjit.runtime.errors import DtypeError, InvalidArgumentError, ShapeError
 
 from .agreement import (
     LeafNames,
+    Undefined,
     agreed_dtype,
     as_type_of,
     is_value,
@@ -110,7 +111,8 @@ def _agreed(
     """For each leaf what it always is, or _TENSOR; and each branch's operands for the latter."""
     kept: list[Any] = []
     operands: list[list[Operand]] = [[] for _ in writers]
-    for position, column in enumerate(zip(*leaves, strict=True)):
+    for position, given in enumerate(zip(*leaves, strict=True)):
+        column = _with_stand_ins(writers, given)
         are_values = [is_value(leaf) for leaf in column]
         may_stay = not any(are_values) or (keeps_numbers and all(map(is_weak, column)))
         if may_stay and same_object(column):
@@ -123,6 +125,19 @@ def _agreed(
         for mine, operand in zip(operands, converted, strict=True):
             mine.append(operand)
     return kept, operands
+
+
+def _with_stand_ins(writers: Sequence[Subtrace], column: Sequence[Any]) -> list[Any]:
+    """The leaves, with something in the place of what only other branches assign, where there is something."""
+    present = next((leaf for leaf in column if isinstance(leaf, Operand)), None)
+    if present is None:
+        return list(column)
+    found = []
+    for writer, leaf in zip(writers, column, strict=True):
+        with interpreting(writer):
+            other = leaf.stand_in(present.type) if isinstance(leaf, Undefined) else None
+        found.append(leaf if other is None else other)
+    return found
 
 
 def _converted(writers: Sequence[Subtrace], column: Sequence[Any], name: str, labels: Sequence[str]) -> list[Operand]:

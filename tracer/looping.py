@@ -80,15 +80,32 @@ def trace_loop(
     """
     if maximum is not None:
         return _with_limit(condition, body, initial, names, maximum, shapes)
+    leaves, structure = leaves_of(initial, names, shapes)
+    found, tested, decision = _both_settled(condition, body, leaves, structure)
+    if changed_in([tested]):
+        return _condition_in_body(condition, body, initial, names, shapes)
+    return _written(tested, decision, found, leaves, structure)
+
+
+def leaves_of(initial: Sequence[Any], names: Sequence[str] | None, shapes: Any = None) -> tuple[list[_Leaf], Any]:
+    """The parts of what a loop carries, and their structure."""
     flat, structure = flatten(tuple(initial))
     leaf_names = LeafNames(structure, names)
     leaves = [
         _leaf(leaf_names.of(place), one, None if shapes is None else shapes[place]) for place, one in enumerate(flat)
     ]
-    found, tested, decision = _both_settled(condition, body, leaves, structure)
-    if changed_in([tested]):
-        return _condition_in_body(condition, body, initial, names, shapes)
-    return _written(tested, decision, found, leaves, structure)
+    return leaves, structure
+
+
+def put_together(leaves: Sequence[_Leaf], structure: Any, finals: Sequence[Any]) -> tuple[Any, ...]:
+    """What a loop carries in the end: tensors, and what is none as it was."""
+    left = iter(finals)
+    return tuple(unflatten(structure, [one.initial if one.type is None else next(left) for one in leaves]))
+
+
+def carried_leaves(leaves: Sequence[_Leaf]) -> list[_Leaf]:
+    """The parts that are tensors."""
+    return [one for one in leaves if one.type is not None]
 
 
 def _leaf(name: str, initial: Any, shape: Any) -> _Leaf:
@@ -132,7 +149,7 @@ def _arguments(writer: Subtrace, leaves: Sequence[_Leaf], structure: Any) -> Any
 _MOST_ATTEMPTS = 8
 
 
-def _settled(body: Body, leaves: list[_Leaf], structure: Any) -> _Round:
+def settled(body: Body, leaves: list[_Leaf], structure: Any) -> _Round:
     """Trace the body; again, as long as it shows that a number has another dtype than it seemed."""
     for _ in range(_MOST_ATTEMPTS + len(leaves)):
         writer = subtrace("body")
@@ -160,7 +177,7 @@ def _both_settled(
 ) -> tuple[_Round, Subtrace, Any]:
     """Trace the body and then the condition, which may show that a number has another dtype, too."""
     for _ in range(_MOST_ATTEMPTS + len(leaves)):
-        found = _settled(body, leaves, structure)
+        found = settled(body, leaves, structure)
         tested = subtrace("condition")
         arguments = _arguments(tested, leaves, structure)
         try:
@@ -281,7 +298,8 @@ def _lines(one: _Leaf, result: Any) -> str:
     return "".join(found)
 
 
-def _initial_operand(one: _Leaf) -> Operand:
+def initial_operand(one: _Leaf) -> Operand:
+    """What a part is when the loop begins."""
     assert one.type is not None
     if isinstance(one.initial, Undefined):
         sizes = tuple(0 if size is None else size for size in one.type.shape)
@@ -295,8 +313,8 @@ def _written(
 ) -> tuple[Any, ...]:
     """Write the equation, and assign what the body assigns to variables; what is handed on in the end."""
     writers = [tested, found.writer]
-    carried_leaves = [one for one in leaves if one.type is not None]
-    own = [writer.own_inputs[: len(carried_leaves)] for writer in writers]
+    tensors = carried_leaves(leaves)
+    own = [writer.own_inputs[: len(tensors)] for writer in writers]
     variables, changed = complete_states(writers), changed_in(writers)
     fixed = [one for one in variables if all(one is not other for other in changed)]
     before = [
@@ -313,17 +331,16 @@ def _written(
     with_states = [*found.carried, *(Symbol(found.writer.states[id(one)].latest, found.writer) for one in changed)]
     test = write(tested, as_operand, (decision,))
     graphs, captures = joined(writers, [[test], with_states], before, behind)
-    _require_same_states(changed, graphs[1].inputs[len(carried_leaves) :], with_states[len(carried_leaves) :])
+    _require_same_states(changed, graphs[1].inputs[len(tensors) :], with_states[len(tensors) :])
     held = [read(one) for one in changed]
-    values = [*map(_initial_operand, carried_leaves), *held, *captures, *held]
+    values = [*map(initial_operand, tensors), *held, *captures, *held]
     values += [operand for one in fixed for operand in [read(one)] * 2]
     attributes = {"condition": graphs[0], "body": graphs[1], "carried": len(with_states)}
     results = apply_all(while_op, tuple(values), attributes)
-    for variable, value in zip(changed, results[len(carried_leaves) :], strict=False):
+    for variable, value in zip(changed, results[len(tensors) :], strict=False):
         assign(variable, value, value)
     _require_a_round(leaves, results[-1])
-    finals = iter(results)
-    return tuple(unflatten(structure, [one.initial if one.type is None else next(finals) for one in leaves]))
+    return put_together(leaves, structure, results)
 
 
 def _require_same_states(changed: Sequence[State], inputs: Sequence[Any], outputs: Sequence[Operand]) -> None:
@@ -337,7 +354,9 @@ def _require_same_states(changed: Sequence[State], inputs: Sequence[Any], output
 
 def _require_a_round(leaves: Sequence[_Leaf], rounds: Operand) -> None:
     """What is first assigned in a loop is only there if a round ran."""
-    names = [one.name for one in leaves if isinstance(one.initial, Undefined) and one.type is not None]
+    names = [
+        one.name for one in leaves if isinstance(one.initial, Undefined) and one.initial.needs_a_round and one.type
+    ]
     if names:
         require_true(rounds > 0, f"the loop must iterate at least once to initialize {', '.join(names)}")
 

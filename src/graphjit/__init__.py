@@ -129,6 +129,7 @@ from graphjit.compiler.tensortype import (
 from graphjit.nn.module import Module
 from graphjit.tracer.autograph.policy import no_convert
 from graphjit.tracer.branching import case, cond, switch_case
+from graphjit.tracer.callbacks import numpy_function, print_ as print, py_function
 from graphjit.tracer.compiling import compile, function
 from graphjit.tracer.custom_gradient import custom_gradient, grad_pass_through, recompute_grad
 from graphjit.tracer.device import device
@@ -142,9 +143,11 @@ from graphjit.tracer.modes import eager_mode, functions_run_eagerly, run_functio
 from graphjit.tracer.namescope import name_scope
 from graphjit.tracer.pinned import ConcreteFunction
 from graphjit.tracer.retraces import RetraceWarning
+from graphjit.tracer.scanning import foldl, foldr, map_fn, scan, vectorized_map
 from graphjit.tracer.structure import register_structure
 from graphjit.tracer.tape import GradientTape
 from graphjit.tracer.tensor import Tensor, constant, convert_to_tensor, from_dlpack, is_tensor
+from graphjit.tracer.tensorarray import TensorArray
 from graphjit.tracer.unconnected import UnconnectedGradients
 from graphjit.tracer.variable import Variable
 
@@ -171,6 +174,7 @@ __all__ = [
     "Module",
     "RetraceWarning",
     "Tensor",
+    "TensorArray",
     "TensorShape",
     "TensorSpec",
     "UnconnectedGradients",
@@ -220,6 +224,8 @@ __all__ = [
     "float32",
     "float64",
     "floor_divide",
+    "foldl",
+    "foldr",
     "from_dlpack",
     "function",
     "functions_run_eagerly",
@@ -231,6 +237,7 @@ __all__ = [
     "int64",
     "is_tensor",
     "linalg",
+    "map_fn",
     "math",
     "max",
     "mean",
@@ -241,8 +248,11 @@ __all__ = [
     "nn",
     "no_convert",
     "norm",
+    "numpy_function",
     "power",
+    "print",
     "prod",
+    "py_function",
     "random",
     "range",
     "rank",
@@ -254,6 +264,7 @@ __all__ = [
     "register_structure",
     "remainder",
     "run_functions_eagerly",
+    "scan",
     "shape",
     "size",
     "slice",
@@ -267,6 +278,7 @@ __all__ = [
     "uint32",
     "uint64",
     "var",
+    "vectorized_map",
     "while_loop",
 ]
 __all__ += _arithmetic.__all__
