@@ -112,11 +112,15 @@ def _times(f: Number, factor: tuple[float, float]) -> tuple[Number, Number]:
 
 
 def log2(x: Number) -> Number:
-    """The logarithm to base 2; exact for powers of 2."""
+    """The logarithm to base 2; exact for powers of 2.
+
+    k is whole and the rest of the result at most 1/2, so that what is rounded off the rest counts at most
+    as much as what is rounded off the sum.
+    """
     k, f = split(x)
-    product, rest = _times(f, LOG2_E[x.format.name])
-    total, lost = quick_two_sum(k, product)
-    return with_borders(x, total + (lost + rest))
+    high, low = LOG2_E[x.format.name]
+    rest = fused(f, high, fused(log_tail(f), high, f * low))
+    return with_borders(x, k + rest)
 
 
 def log10(x: Number) -> Number:
