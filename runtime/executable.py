@@ -56,10 +56,11 @@ HOLDING_COST: Final = 2**16
 """A program of less than this many bytes keeps the interpreter's lock: handing over would take longer."""
 
 
-_PART_COST: Final = 2**17
+_PART_COST: Final = 2**19
 """What a thread takes at a time: small enough for the threads to end together, large beside what taking costs."""
 _PRODUCT_PART_COST: Final = 2**17
 """The same for products by our own kernels, whose parts share what is in the caches."""
+_FEWEST_PARTS: Final = 4
 _MOST_PARTS: Final = 256
 _FEWEST_ROWS: Final = 64
 """What a growing slot begins with."""
@@ -278,7 +279,7 @@ def _kernel_row(address: int, block: int, low: int, high: int, cost: int) -> tup
     rounds = high - low
     if cost < SHARED_COST or rounds < 2:
         return (walk.KERNEL, address, block, low, high)
-    part = -(-rounds // min(rounds, cost // _PART_COST, _MOST_PARTS))
+    part = -(-rounds // min(rounds, max(_FEWEST_PARTS, cost // _PART_COST), _MOST_PARTS))
     if part > 4 * _WHOLE_ROUNDS:
         part = -(-part // _WHOLE_ROUNDS) * _WHOLE_ROUNDS
     return (walk.SHARED, address, block, low, high, part)
