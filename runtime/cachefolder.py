@@ -20,7 +20,7 @@ from pathlib import Path
 _log = logging.getLogger("graphjit")
 
 SUFFIX = ".kernel"
-TEXT_SUFFIXES = (".py", ".ll")
+TEXT_SUFFIXES = (".py", ".ll", ".json")
 DEFAULT_LIMIT = 256 * 2**20
 _STORES_BETWEEN_TRIMS = 32
 _TOUCH_AFTER_SECONDS = 60

@@ -3,7 +3,7 @@
 A kernel's identity is its text without comments, together with everything that
 decides its machine code: processor, versions, and this package's own sources. So
 equal kernels are one, and users' lines in comments do not make them differ. Where
-the folder has the code, no compiler runs.
+the folder has the code, no compiler runs, and LLVM is not even imported.
 """
 
 from __future__ import annotations
@@ -26,17 +26,18 @@ from typing import Any
 
 import llvmlite
 
-from graphjit.runtime import machinecode
+from graphjit.runtime import flatcode
 from graphjit.runtime.cachefolder import CacheFolder, default_folder
 from graphjit.runtime.errors import KernelError
 from graphjit.runtime.interleaving import has_long_rounds, with_rounds_side_by_side
 from graphjit.runtime.kernelcompiler import compiler_version, kernel_compiler
+from graphjit.runtime.processor import host
 
 _DOCSTRING = re.compile(r'"""(.*?)"""', re.DOTALL)
 _PARTS = 2
 _SOURCES = (
-    *("expressions", "interleaving", "irwriting", "kernel_language", "kernelcache", "machinecode"),
-    *("numbatranslation", "threefry", "translation", "wordcode"),
+    *("expressions", "flatcode", "interleaving", "irwriting", "kernel_language", "kernelcache"),
+    *("machinecode", "numbatranslation", "threefry", "translation", "wordcode"),
 )
 
 _lock = threading.RLock()
@@ -64,7 +65,7 @@ class Kernel:
         self.origin = made.origin
         """`compiled` or `loaded` from the folder, by whoever asked first in this process."""
         self.compile_ms = made.compile_ms
-        self._code = machinecode.LoadedCode(made.parts[0], symbol_of(identity))
+        self._code = _in_memory(made.parts[0], symbol_of(identity))
         self._ir = made.parts[1]
         self.address = self._code.address
 
@@ -77,7 +78,7 @@ class Kernel:
 
     def assembly(self) -> str:
         """The assembly text."""
-        return machinecode.assembly(self.llvm())
+        return str(_machinecode().assembly(self.llvm()))
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,21 @@ class _Language:
 
     suffix: str
     compile_text: Callable[[str, str], Any]
+
+
+def _in_memory(code: bytes, symbol: str) -> Any:
+    """Machine code ready to run, with its `address`; raises KernelError if it cannot be."""
+    if flatcode.is_image(code):
+        return flatcode.MappedCode(code)
+    return _machinecode().LoadedCode(code, symbol)
+
+
+def _machinecode() -> Any:
+    """The module that needs LLVM, imported when it is first needed; under the lock, as a fork waits for that."""
+    with _lock:
+        from graphjit.runtime import machinecode
+
+        return machinecode
 
 
 def normalized(text: str) -> str:
@@ -116,7 +132,7 @@ def symbol_of(identity: str) -> str:
 @lru_cache(maxsize=1)
 def _environment() -> str:
     """What decides the machine code of a text beside its compiler: processor, versions, this package's sources."""
-    here = machinecode.host()
+    here = host()
     facts = {
         "graphjit": getattr(sys.modules.get("graphjit"), "__version__", ""),
         "sources": _sources_digest(),
@@ -187,7 +203,7 @@ class KernelStore:
     def _compiled(self, text: str, name: str, identity: str, language: _Language) -> Kernel:
         start = time.perf_counter()
         module = language.compile_text(text, symbol_of(identity))
-        parts = [machinecode.object_code(module), zlib.compress(str(module).encode(), 6)]
+        parts = [_machinecode().object_code(module, symbol_of(identity)), zlib.compress(str(module).encode(), 6)]
         made = _Made(parts, "compiled", 1e3 * (time.perf_counter() - start))
         kernel = Kernel(text, name, identity, made)
         self._folder.store(identity, parts, text, language.suffix)
@@ -206,7 +222,7 @@ def _compile_kernel(text: str, symbol: str) -> Any:
         from graphjit.runtime.numbatranslation import kernel_text_to_ir
     else:
         from graphjit.runtime.translation import kernel_text_to_ir
-    bare = normalized(text)
+    machinecode, bare = _machinecode(), normalized(text)
     code = kernel_text_to_ir(bare, symbol)
     module = machinecode.parse(with_rounds_side_by_side(code) if has_long_rounds(bare) else code)
     machinecode.optimize(module, symbol)
@@ -215,6 +231,7 @@ def _compile_kernel(text: str, symbol: str) -> Any:
 
 def _compile_ir(ir: str, symbol: str) -> Any:
     """The optimised module of LLVM IR, whose function `entry` gets the symbol."""
+    machinecode = _machinecode()
     module = machinecode.parse(ir.replace("@entry(", f"@{symbol}("))
     machinecode.optimize(module, symbol)
     return module
@@ -254,11 +271,15 @@ def _hold() -> None:
     numba = sys.modules.get("graphjit.runtime.numbatranslation")
     if numba is not None:
         numba.global_compiler_lock.acquire()
-    machinecode.hold()
+    llvm = sys.modules.get("graphjit.runtime.machinecode")
+    if llvm is not None:
+        llvm.hold()
 
 
 def _let_go() -> None:
-    machinecode.let_go()
+    llvm = sys.modules.get("graphjit.runtime.machinecode")
+    if llvm is not None:
+        llvm.let_go()
     numba = sys.modules.get("graphjit.runtime.numbatranslation")
     if numba is not None:
         numba.global_compiler_lock.release()

@@ -7,13 +7,14 @@ kernels or caches.
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 import llvmlite.binding as llvm
 
+from graphjit.runtime import flatcode
 from graphjit.runtime.errors import KernelError
+from graphjit.runtime.processor import host
 
 _LIBRARIES_PER_JIT = 64
 
@@ -43,34 +44,15 @@ def let_go() -> None:
     _lock.release()
 
 
-@dataclass(frozen=True)
-class Host:
-    """The processor that code is made for."""
-
-    triple: str
-    cpu: str
-    features: str
-    llvm_version: tuple[int, ...]
-
-
-@lru_cache(maxsize=1)
-def host() -> Host:
-    """This computer's processor, as LLVM names it."""
-    return Host(
-        llvm.get_process_triple(),
-        llvm.get_host_cpu_name(),
-        llvm.get_host_cpu_features().flatten(),
-        tuple(llvm.llvm_version_info),
-    )
-
-
 @lru_cache(maxsize=1)
 def _target_machine() -> Any:
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     here = host()
+    # what is within 2 GiB of itself can be an image; LLVM's linker gives no such promise
+    model = "small" if flatcode.SUPPORTED else "jitdefault"
     return llvm.Target.from_triple(here.triple).create_target_machine(
-        cpu=here.cpu, features=here.features, opt=3, reloc="pic", codemodel="jitdefault", jit=True
+        cpu=here.cpu, features=here.features, opt=3, reloc="pic", codemodel=model, jit=True
     )
 
 
@@ -110,8 +92,11 @@ def parse(ir: str) -> Any:
         raise KernelError(f"LLVM does not take this code: {error}") from error
 
 
-def object_code(module: Any) -> bytes:
-    """The machine code of an optimised module; raises KernelError if it calls what is not allowed."""
+def object_code(module: Any, symbol: str) -> bytes:
+    """The machine code of an optimised module that enters at `symbol`: an image where possible, else an object file.
+
+    Raises KernelError if it calls what is not allowed.
+    """
     unknown = sorted(
         function.name
         for function in module.functions
@@ -120,7 +105,8 @@ def object_code(module: Any) -> bytes:
     if unknown:
         raise KernelError(f"machine code would call {', '.join(unknown)}, which no kernel may")
     with _lock:
-        return bytes(_target_machine().emit_object(module))
+        code = bytes(_target_machine().emit_object(module))
+    return flatcode.linked(code, symbol) or code
 
 
 def assembly(ir: str) -> str:

@@ -14,8 +14,8 @@ from functools import lru_cache
 from itertools import accumulate
 from typing import Final
 
-from graphjit.runtime import machinecode
 from graphjit.runtime.kernelcache import Kernel, load_ir
+from graphjit.runtime.processor import host
 
 WORDS: Final = (
     *("a", "b", "c", "m", "n", "k", "blocks", "a_row", "a_step", "b_row", "c_row"),
@@ -58,7 +58,7 @@ class Tile:
 @lru_cache(maxsize=1)
 def vector_bytes() -> int:
     """The width of this computer's masked vectors; 0 where it has none, and BLAS does all products."""
-    features = machinecode.host().features.split(",")
+    features = host().features.split(",")
     if "+avx512f" in features:
         return 64
     return 32 if "+avx2" in features and "+fma" in features else 0

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from graphjit.runtime import machinecode
 from graphjit.runtime.jobboard import (
     ACQUIRE,
     ACTIVE,
@@ -47,6 +46,7 @@ from graphjit.runtime.jobboard import (
     WORKERS,
 )
 from graphjit.runtime.kernel_language import STATUS_WORDS
+from graphjit.runtime.processor import host
 
 _LOOKS: Final = 2000
 """How often a thread that has nothing to do looks for the next job before it sleeps: 50 to 100 us.
@@ -58,7 +58,7 @@ _NAP_MICROSECONDS: Final = 50
 
 def _relax() -> tuple[str, str]:
     """IR that tells the processor that a loop waits for another thread, and its declaration."""
-    triple = machinecode.host().triple
+    triple = host().triple
     if triple.startswith(("x86_64", "i686")):
         return "  call void @llvm.x86.sse2.pause()\n", "declare void @llvm.x86.sse2.pause()\n"
     if triple.startswith(("aarch64", "arm64")):

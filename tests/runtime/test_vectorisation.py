@@ -5,11 +5,11 @@ import re
 
 import pytest
 
-from graphjit.runtime import machinecode
+from graphjit.runtime import processor
 from graphjit.runtime.kernelcache import load_kernel
 
 pytestmark = pytest.mark.skipif(
-    platform.machine().lower() not in ("x86_64", "amd64") or "+avx2" not in machinecode.host().features,
+    platform.machine().lower() not in ("x86_64", "amd64") or "+avx2" not in processor.host().features,
     reason="reads the names of AVX instructions",
 )
 
