@@ -37,7 +37,7 @@ _DOCSTRING = re.compile(r'"""(.*?)"""', re.DOTALL)
 _PARTS = 2
 _SOURCES = (
     *("expressions", "flatcode", "interleaving", "irwriting", "kernel_language", "kernelcache"),
-    *("machinecode", "numbatranslation", "threefry", "translation", "wordcode"),
+    *("machinecode", "numbatranslation", "objectlinking", "threefry", "translation", "wordcode"),
 )
 
 _lock = threading.RLock()

@@ -12,8 +12,9 @@ from typing import Any
 
 import llvmlite.binding as llvm
 
-from graphjit.runtime import flatcode
 from graphjit.runtime.errors import KernelError
+from graphjit.runtime.flatcode import SUPPORTED
+from graphjit.runtime.objectlinking import linked
 from graphjit.runtime.processor import host
 
 _LIBRARIES_PER_JIT = 64
@@ -50,7 +51,7 @@ def _target_machine() -> Any:
     llvm.initialize_native_asmprinter()
     here = host()
     # what is within 2 GiB of itself can be an image; LLVM's linker gives no such promise
-    model = "small" if flatcode.SUPPORTED else "jitdefault"
+    model = "small" if SUPPORTED else "jitdefault"
     return llvm.Target.from_triple(here.triple).create_target_machine(
         cpu=here.cpu, features=here.features, opt=3, reloc="pic", codemodel=model, jit=True
     )
@@ -106,7 +107,7 @@ def object_code(module: Any, symbol: str) -> bytes:
         raise KernelError(f"machine code would call {', '.join(unknown)}, which no kernel may")
     with _lock:
         code = bytes(_target_machine().emit_object(module))
-    return flatcode.linked(code, symbol) or code
+    return linked(code, symbol) or code
 
 
 def assembly(ir: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,7 +17,9 @@ from ..graph import Graph
 from ..location import add_location
 from ..passes.fuse import Refusal, fuse_and_explain
 from ..plan import PlannedStep, plan
-from ..report import Report, make_report
+
+if TYPE_CHECKING:
+    from ..report import Report
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,8 @@ class NativeRunner:
 
     def report(self, trace_ms: float = 0.0) -> Report:
         """What became of the graph."""
+        from ..report import make_report  # few programs ask, and every first call would pay
+
         return make_report(self.graph, self.executable, self.refusals, trace_ms, self.build_ms)
 
     def dump(self, stage: str) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from graphjit.runtime import flatcode, machinecode, processor
+from graphjit.runtime import flatcode, machinecode, objectlinking, processor
 from graphjit.runtime.errors import KernelError
 from graphjit.runtime.kernelcache import load_kernel
 
@@ -55,7 +55,7 @@ def call(address: int, which: int) -> tuple[int, list[float]]:
 
 def test_an_image_runs() -> None:
     """Constants, variables and C functions are found, and every mapping has variables of its own."""
-    image = flatcode.linked(object_file(), "entry")
+    image = objectlinking.linked(object_file(), "entry")
     assert image is not None and flatcode.is_image(image)
     first, second = flatcode.MappedCode(image), flatcode.MappedCode(image)
     assert [call(first.address, which) for which in range(3)] == [
@@ -75,8 +75,8 @@ def test_llvm_loads_the_same() -> None:
 def test_what_cannot_be_an_image() -> None:
     """Other formats, other entries, and relocations that are not known here are LLVM's business."""
     code = object_file()
-    assert flatcode.linked(b"\xcf\xfa\xed\xfe" + code[4:], "entry") is None
-    assert flatcode.linked(code, "another") is None
+    assert objectlinking.linked(b"\xcf\xfa\xed\xfe" + code[4:], "entry") is None
+    assert objectlinking.linked(code, "another") is None
     strange = bytearray(code)
     (table,) = struct.unpack_from("<Q", code, 40)
     for number in range(*struct.unpack_from("<H", code, 60)):
@@ -84,12 +84,12 @@ def test_what_cannot_be_an_image() -> None:
         if struct.unpack_from("<I", code, header + 4)[0] == 4:
             (offset,) = struct.unpack_from("<Q", code, header + 24)
             struct.pack_into("<I", strange, offset + 8, 9)
-    assert flatcode.linked(bytes(strange), "entry") is None
+    assert objectlinking.linked(bytes(strange), "entry") is None
 
 
 def test_code_is_not_writable() -> None:
     """Neither code nor constants can be written to, and what can be written to is not executed."""
-    image = flatcode.linked(object_file(), "entry")
+    image = objectlinking.linked(object_file(), "entry")
     assert image is not None
     code = flatcode.MappedCode(image)
     start = code.address - json.loads(image.partition(b"\n")[0].split(b" ", 3)[3])["entry"]
@@ -109,7 +109,7 @@ def rights_at(address: int) -> str:
 
 def test_a_function_that_is_not_there() -> None:
     """An image that wants what the process does not have is an error of ours."""
-    image = flatcode.linked(object_file(), "entry")
+    image = objectlinking.linked(object_file(), "entry")
     assert image is not None
     with pytest.raises(KernelError, match="could not be mapped"):
         flatcode.MappedCode(image.replace(b'"fmod"', b'"f??d"'))
@@ -117,7 +117,7 @@ def test_a_function_that_is_not_there() -> None:
 
 def test_mapped_memory_is_given_back() -> None:
     """A thousand kernels that come and go leave no mapping behind."""
-    image = flatcode.linked(object_file(), "entry")
+    image = objectlinking.linked(object_file(), "entry")
     assert image is not None
     before = len(Path("/proc/self/maps").read_text().splitlines())
     for _ in range(1000):
