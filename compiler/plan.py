@@ -397,21 +397,17 @@ def arena_offsets(lives: Sequence[tuple[int, int, int]]) -> list[int]:
     """
     order = sorted(range(len(lives)), key=lambda index: (-lives[index][2], lives[index][0]))
     offsets = [0] * len(lives)
-    placed: list[int] = []
-    for index in order:
+    placed = np.zeros((4, len(lives)), np.int64)  # offset, end, first and last step of each, in order of offsets
+    for count, index in enumerate(order):
         start, end, size = lives[index]
-        beside = sorted(
-            (offsets[other], offsets[other] + lives[other][2])
-            for other in placed
-            if lives[other][0] <= end and start <= lives[other][1]
-        )
-        offset = 0
-        for low, high in beside:
-            if offset + size <= low:
-                break
-            offset = max(offset, high)
-        offsets[index] = offset
-        placed.append(index)
+        low, high, first, last = placed[:, :count]
+        beside = (first <= end) & (last >= start)
+        bottoms = np.concatenate(([0], np.maximum.accumulate(high[beside])))
+        gaps = np.flatnonzero(bottoms[:-1] + size <= low[beside])
+        offset = offsets[index] = int(bottoms[gaps[0]] if gaps.size else bottoms[-1])
+        at = int(np.searchsorted(low, offset))
+        placed[:, at + 1 : count + 1] = placed[:, at:count].copy()
+        placed[:, at] = offset, offset + size, start, end
     return offsets
 
 

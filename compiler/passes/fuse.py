@@ -64,10 +64,15 @@ class Refusal:
 class _Unit:
     """Equations that run as one step: a group that shares its loops, or one equation by itself."""
 
-    __slots__ = ("equations", "outer", "position", "space", "waiting")
+    __slots__ = ("equations", "is_needed", "mark", "needs", "outer", "position", "space", "waiting")
 
-    def __init__(self, position: int, equation: Equation | None = None) -> None:
+    def __init__(self, position: int, mark: int, equation: Equation | None = None) -> None:
         self.position = position
+        self.mark = mark
+        """One bit that no other unit has."""
+        self.needs = 0
+        """The marks of all units that it needs, directly or through others."""
+        self.is_needed = False
         self.space: LoopSpace | None = None
         self.equations: list[Equation] = [] if equation is None else [equation]
         self.outer: set[Value] = set()  # what it reads from outside
@@ -90,6 +95,7 @@ class _Fuser:
         self.position: dict[Value, int] = {}
         self.refusals: list[Refusal] = []
         self.readers = _numbers_of_readers(graph)
+        self.marks = 0
 
     # --- forming groups -----------------------------------------------------------------------
 
@@ -121,7 +127,7 @@ class _Fuser:
             if refusal is None:
                 return unit
             self.refusals.append(Refusal(equation, unit.space.equations[0] if unit.space else equation, refusal))
-        unit = _Unit(position)
+        unit = _Unit(position, self._mark())
         unit.space = LoopSpace()
         if unit.space.add(equation) is not None:
             return self._alone(position, equation)
@@ -130,9 +136,9 @@ class _Fuser:
         return unit
 
     def _alone(self, position: int, equation: Equation) -> _Unit:
-        unit = _Unit(position, equation)
-        unit.outer.update(equation.operands)
+        unit = _Unit(position, self._mark(), equation)
         self.units.append(unit)
+        self._read(unit, equation.operands)
         for output in equation.outputs:
             self.unit_of[output] = unit
         return unit
@@ -205,6 +211,11 @@ class _Fuser:
             if self.unit_of.get(value) is other:
                 self.unit_of[value] = unit
         unit.outer.update(other.outer)
+        unit.is_needed |= other.is_needed
+        self._need(unit, other.needs)
+        for one in self.units:
+            if one.needs & other.mark:
+                one.needs |= unit.mark | unit.needs
         unit.waiting.update(other.waiting)
         self.units.remove(other)
 
@@ -212,9 +223,32 @@ class _Fuser:
         assert unit.space is not None
         self.unit_of[equation.output] = unit
         unit.enter(equation, self.readers)
-        unit.outer.update(operand for operand in equation.operands if not unit.space.computes(operand))
+        self._read(unit, [operand for operand in equation.operands if not unit.space.computes(operand)])
 
     # --- dependencies ---------------------------------------------------------------------------
+
+    def _mark(self) -> int:
+        self.marks += 1
+        return 1 << self.marks
+
+    def _read(self, unit: _Unit, values: Iterable[Value]) -> None:
+        """Note what a unit reads, and so which units it needs."""
+        for value in values:
+            unit.outer.add(value)
+            source = self.unit_of.get(value)
+            if source is not None and source is not unit:
+                source.is_needed = True
+                self._need(unit, source.mark | source.needs)
+
+    def _need(self, unit: _Unit, marks: int) -> None:
+        """Note that a unit needs others, and that so does whoever needs it."""
+        if not marks & ~unit.needs:
+            return
+        unit.needs |= marks
+        if unit.is_needed:
+            for one in self.units:
+                if one.needs & unit.mark:
+                    one.needs |= marks
 
     def _depends(self, value: Value, unit: _Unit) -> bool:
         """Whether `value` is made by, or from, what `unit` computes."""
@@ -223,17 +257,7 @@ class _Fuser:
 
     def _reaches(self, start: _Unit, goal: _Unit) -> bool:
         """Whether `start` needs `goal`, directly or through others."""
-        seen = {start}
-        stack = [start]
-        while stack:
-            for value in stack.pop().outer:
-                unit = self.unit_of.get(value)
-                if unit is goal:
-                    return True
-                if unit is not None and unit not in seen:
-                    seen.add(unit)
-                    stack.append(unit)
-        return False
+        return bool(start.needs & goal.mark)
 
     def _ordered(self, follows: Mapping[_Unit, _Unit]) -> list[_Unit]:
         """The units in an order in which each comes after what it needs, else as the user wrote them."""

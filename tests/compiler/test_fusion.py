@@ -165,3 +165,15 @@ def test_rows_are_reduced_a_few_times_in_one_kernel() -> None:
     kernels = _built(deep, (5, 9)).executable.kernels
     assert 4 <= len(kernels) <= 10
     assert max(kernel.text.count("range(n1)") for kernel in kernels) <= MOST_ROW_REDUCTIONS + 2
+
+
+def test_ten_thousand_operations() -> None:
+    """A graph's size is no depth of calls: every stage walks lists, also for a chain that is all one line."""
+
+    def chain(x: Any) -> Any:
+        for number in range(5_000):
+            x = x * 1.0001 + 0.5 if number % 2 else x * 0.999 - 0.25
+        return x
+
+    kernels = _built(chain, (3,)).executable.kernels
+    assert len(kernels) == 100 and len(set(kernels)) <= 4

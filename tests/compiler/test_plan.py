@@ -45,3 +45,17 @@ def test_memory_is_used_again() -> None:
 
     executable = build(optimize(write_graph("chain", types, chain))[-1].graph).executable
     assert executable.program.arena_bytes == 2 * 64 * 64 * 4
+
+
+def test_buffers_that_live_at_once_lie_apart() -> None:
+    """Of random lives, no two that overlap in time overlap in memory, and the first fit is the lowest."""
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        starts = rng.integers(0, 40, 60)
+        lives = [(int(s), int(s + rng.integers(0, 9)), 64 * int(rng.integers(1, 9))) for s in starts]
+        offsets = arena_offsets(lives)
+        spans = [(offset, offset + size, start, end) for offset, (start, end, size) in zip(offsets, lives, strict=True)]
+        for number, (low, high, start, end) in enumerate(spans):
+            beside = [one for k, one in enumerate(spans) if k != number and one[2] <= end and start <= one[3]]
+            assert all(high <= other[0] or other[1] <= low for other in beside)
+            assert low == 0 or low in [other[1] for other in beside]
