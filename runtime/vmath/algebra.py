@@ -23,7 +23,7 @@ from typing import Any
 
 from llvmlite import ir
 
-from graphjit.runtime import machinecode
+from graphjit.runtime.processor import host
 
 ROUNDED = ("afn",)
 
@@ -365,7 +365,7 @@ def power_of_two(exponent: Integer) -> Number:
 @lru_cache(maxsize=1)
 def scales_at_once() -> bool:
     """Whether this computer multiplies a whole vector by powers of 2 in one instruction (AVX-512's vscalef)."""
-    here = set(machinecode.host().features.split(","))
+    here = set(host().features.split(","))
     return {"+avx512f", "+avx512dq", "+avx512vl"} <= here
 
 

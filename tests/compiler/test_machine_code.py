@@ -15,10 +15,10 @@ from graphjit.compiler.backends.jit import NativeRunner, build
 from graphjit.compiler.pipeline import optimize
 from graphjit.compiler.tensortype import TensorType, as_dtype
 from graphjit.compiler.writer import write_graph
-from graphjit.runtime import machinecode
+from graphjit.runtime import processor
 
 pytestmark = pytest.mark.skipif(
-    platform.machine().lower() not in ("x86_64", "amd64") or "+avx2" not in machinecode.host().features,
+    platform.machine().lower() not in ("x86_64", "amd64") or "+avx2" not in processor.host().features,
     reason="reads the names of AVX instructions",
 )
 
