@@ -11,10 +11,11 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from graphjit.runtime.program import Action, ControlStep, CopyStep, Program, Slot
+from graphjit.runtime.program import PIECE_COST, Action, ControlStep, CopyStep, KernelStep, Program, Slot
 
 from .control import BRANCHES, runs_natively
 from .graph import Equation, Graph, Value
+from .loopkernel import LoopKernel, is_scalar_loop, scan_kernel, while_kernel
 from .ops.branching import branches_of, cond_op
 from .ops.looping import while_op
 from .plan import PlannedStep, Planner, find_parts
@@ -22,6 +23,8 @@ from .tensortype import TensorType, int64
 from .views import find_places
 
 _NUMBER = np.dtype(np.int64)
+_STATEMENT_COST = 32
+"""What a statement on scalars costs, in bytes that could be read and written meanwhile."""
 
 
 @dataclass
@@ -55,6 +58,8 @@ class ControlPlanner(Planner):
     def add(self, equation: Equation) -> None:
         if not runs_natively(equation):
             super().add(equation)
+        elif is_scalar_loop(equation):
+            self.add_loop_kernel(equation)
         elif equation.op in BRANCHES:
             self.add_branches(equation)
         elif equation.op is while_op:
@@ -282,6 +287,54 @@ class ControlPlanner(Planner):
         self.again(top, turns)
         self.keep_alive(top, [*now, *then, *over, *captured, left, index, turns, *(slot for slot, _ in kept)])
         self.aim(leave)
+
+    def add_loop_kernel(self, equation: Equation) -> None:
+        """A loop over scalars as one step; of a `while`, as often as it says that there is more."""
+        if equation.op is while_op:
+            self.add_while_kernel(equation)
+            return
+        loop = scan_kernel(equation)
+        slots = {
+            buffer: self.slot_of(operand)
+            for buffer, operand in zip(loop.inputs.values(), equation.operands[1:], strict=True)
+        }
+        slots.update(
+            (buffer, self.own_slot(value))
+            for buffer, value in zip((*loop.finals, *loop.stacked), equation.outputs, strict=True)
+        )
+        work = equation.attributes["length"] * len(equation.attributes["body"].equations)
+        self.add_emitted(loop, slots, equation, _STATEMENT_COST * work)
+
+    def add_while_kernel(self, equation: Equation) -> None:
+        loop = while_kernel(equation)
+        count: int = equation.attributes["carried"]
+        slots: dict[Value, int] = {}
+        for buffer, value, operand in zip(loop.finals, equation.outputs, equation.operands, strict=False):
+            source = self.slot_of(operand)
+            slots[buffer] = self.new_slot(value, Slot("temporary", value.type.dtype.numpy, value.type.sizes))
+            self.copy(source, slots[buffer])
+        for buffer, operand in zip(loop.inputs.values(), equation.operands[count:], strict=True):
+            slots[buffer] = self.slot_of(operand)
+        assert loop.rounds is not None and loop.more is not None
+        slots[loop.rounds] = self.new_slot(equation.outputs[-1], Slot("temporary", _NUMBER))
+        self.add_number(slots[loop.rounds], self.number(0), 0)
+        slots[loop.more] = self.scratch(loop.more.type)
+        turns = self.counter(self.number(0), 0)
+        top = len(self.steps)
+        self.add_emitted(loop, slots, equation, PIECE_COST // 4)
+        leave = self.steer(Action.UNLESS, slots[loop.more])
+        self.again(top, turns)
+        self.keep_alive(top, [*slots.values(), turns])
+        self.aim(leave)
+
+    def add_emitted(self, loop: LoopKernel, slots: Mapping[Value, int], equation: Equation, cost: int) -> None:
+        """The step of a loop's kernel, whose buffers lie in `slots`."""
+        kernel = loop.kernel
+        for number in slots.values():
+            self.last[number] = len(self.steps)
+        block = tuple(word.number if word.buffer is None else slots[word.buffer] for word in kernel.words)
+        name = f"{equation.op.name}_loop"
+        self.steps.append(KernelStep(kernel.text, name, block, 1, name, PlannedStep(equation, kernel), cost))
 
     def stacked_slots(self, equation: Equation, inside: Sequence[Value], rounds: int) -> list[tuple[int, Value]]:
         """The slots of a scan's stacked results, with what a round adds to each."""

@@ -272,7 +272,7 @@ class _Emitter:
         name = self._new_name("acc")
         order = _order_dtype(equation)
         initial = self._initial(equation) if order is None else f"{order}(0)"
-        self._line(f"{name} = {initial}", _comment(equation))
+        self._line(f"{name} = {initial}", comment_of(equation))
         return name
 
     def _closed_accumulator(self, equation: Equation, accumulator: str) -> str:
@@ -367,18 +367,18 @@ class _Emitter:
             names[value] = names[equation.operands[0]]
             return
         operands = [names[operand] for operand in equation.operands]
-        check = _check_text(equation)
+        check = check_text_of(equation)
         if check is not None:
             self._check(equation, check, operands)
         name = names[value] = self._new_name()
         if equation.op.kind is Kind.REDUCTION:
             expression = self._combined(equation, self._initial(equation), operands[0])
         else:
-            expression = _filled(equation.op.kernel, equation, operands)
-        self._line(f"{name} = {dtype_name(value.type.dtype)}({expression})", _comment(equation))
+            expression = filled(equation.op.kernel, equation, operands)
+        self._line(f"{name} = {dtype_name(value.type.dtype)}({expression})", comment_of(equation))
 
     def _check(self, equation: Equation, check: str, operands: Sequence[str]) -> None:
-        condition = _filled(check, equation, operands)
+        condition = filled(check, equation, operands)
         if equation not in self.checks:
             self.checks.append(equation)
         self._line(f"if {condition}:")
@@ -412,11 +412,11 @@ class _Emitter:
             kernel: ReductionKernel = equation.op.kernel
             number = str(kernel.order_of).format(x=name)
             combined = f"{order}(maximum({accumulator}, {dtype_name(equation.output.type.dtype)}_order({number})))"
-        self._line(f"{accumulator} = {combined}", _comment(equation))
+        self._line(f"{accumulator} = {combined}", comment_of(equation))
 
     def _combine_in_memory(self, equation: Equation, name: str) -> None:
         element = self._element(equation.output)
-        self._line(f"{element} = {self._combined(equation, element, name)}", _comment(equation))
+        self._line(f"{element} = {self._combined(equation, element, name)}", comment_of(equation))
 
     def _initialize_ended(self) -> None:
         for value in self.nest.ended:
@@ -449,18 +449,20 @@ def _number(text: str) -> Any:
         return float(text)
 
 
-def _check_text(equation: Equation) -> str | None:
+def check_text_of(equation: Equation) -> str | None:
+    """The expression that is true where an element is an error."""
     return equation.op.check_text(equation.operand_types, equation.attributes)
 
 
-def _filled(template: Any, equation: Equation, operands: Sequence[str]) -> str:
+def filled(template: Any, equation: Equation, operands: Sequence[str]) -> str:
     """An op's template with the names of operands and dtypes put in."""
     text: str = template(equation.operand_types, equation.attributes) if callable(template) else template
     dtypes = {f"T{number}": dtype_name(operand.type.dtype) for number, operand in enumerate(equation.operands)}
     return text.format(*operands, T=dtype_name(equation.output.type.dtype), **dtypes)
 
 
-def _comment(equation: Equation) -> str:
+def comment_of(equation: Equation) -> str:
+    """What stands beside an equation's statement: the user's name and line."""
     name = f"{equation.output.name} = " if equation.output.name else ""
     where = f", {place(equation.location)}" if equation.location else ""
     return f"{name}{equation.op.name}{where}"

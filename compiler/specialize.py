@@ -15,10 +15,12 @@ import numpy as np
 from graphjit.runtime.errors import GraphjitError, InvalidArgumentError
 
 from .control import retyped
+from .counted import known_rounds
 from .dispatch import interpreting
 from .graph import Graph
 from .op import Kind, Op
 from .operand import Operand
+from .ops.looping import scan_op, while_op
 from .tensortype import TensorType
 from .writer import GraphWriter, replay
 
@@ -67,7 +69,8 @@ def _check(graph: Graph, types: Sequence[TensorType]) -> None:
 
 def _is_special(graph: Graph, types: Sequence[TensorType]) -> bool:
     same = all(value.type == given for value, given in zip(graph.inputs, types, strict=True))
-    return same and all(value.type.is_static for value in graph.values())
+    known = same and all(value.type.is_static for value in graph.values())
+    return known and not any(equation.graphs for equation in graph.equations)
 
 
 class _Specializer(GraphWriter):
@@ -75,7 +78,8 @@ class _Specializer(GraphWriter):
 
     def apply(self, op: Op, operands: tuple[Operand, ...], attributes: Mapping[str, Any]) -> tuple[Operand, ...]:
         if op.kind is Kind.CONTROL:
-            return super().apply(op, operands, self._inside(op, operands, attributes))
+            inside = self._inside(op, operands, attributes)
+            return self._counted(operands, inside) if op is while_op else super().apply(op, operands, inside)
         begin = len(self.equations)
         outputs = super().apply(op, operands, attributes)
         if op.name == "constant" or op.effect:
@@ -87,6 +91,16 @@ class _Specializer(GraphWriter):
         if op.kind is Kind.COMPOSED:
             return self._defined(op, operands, attributes, outputs)
         return outputs
+
+    def _counted(self, operands: tuple[Operand, ...], attributes: Mapping[str, Any]) -> tuple[Operand, ...]:
+        """A `while`; as a `scan` where the number of rounds is known."""
+        rounds = known_rounds(attributes, [self.static_value(operand) for operand in operands])
+        if rounds is None:
+            return super().apply(while_op, operands, attributes)
+        count = self.constant(np.array(rounds, np.int64))
+        kept = {"body": attributes["body"], "carried": attributes["carried"]}
+        given = {**kept, "sliced": 0, "length": rounds, "reverse": False}
+        return (*super().apply(scan_op, (count, *operands), given), count)
 
     def _inside(self, op: Op, operands: tuple[Operand, ...], attributes: Mapping[str, Any]) -> Mapping[str, Any]:
         """The attributes with graphs for these operands; as they were where such a graph would only fail."""

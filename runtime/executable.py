@@ -30,6 +30,7 @@ from graphjit.runtime.jobboard import ADDRESS as BOARD
 from graphjit.runtime.kernel_language import STATUS_WORDS
 from graphjit.runtime.kernelcache import Kernel, load_kernel
 from graphjit.runtime.program import (
+    PIECE_COST,
     SHARED_COST,
     Action,
     ControlStep,
@@ -46,12 +47,6 @@ from graphjit.runtime.threads import number_of_threads, start_threads
 Array: TypeAlias = npt.NDArray[Any]
 Explain: TypeAlias = Callable[[object, int, tuple[int, ...]], Exception]
 
-PIECE_COST: Final = 2**27
-"""Bytes that a native stretch may read and write before Python gets to answer signals.
-
-A byte costs about 1/64 ns in the cache, two to four times that in memory, and up to twenty times in kernels
-that are no vector code, so this is 2 to 40 ms.
-"""
 HOLDING_COST: Final = 2**16
 """A program of less than this many bytes keeps the interpreter's lock: handing over would take longer."""
 

@@ -17,6 +17,12 @@ import numpy.typing as npt
 SlotKind: TypeAlias = Literal["input", "output", "temporary", "constant"]
 NumpyFunction: TypeAlias = Callable[..., Sequence[npt.NDArray[Any]]]
 
+PIECE_COST: Final = 2**27
+"""Bytes that a native stretch may read and write before Python gets to answer signals.
+
+A byte costs about 1/64 ns in the cache, two to four times that in memory, and up to twenty times in kernels
+that are no vector code, so this is 2 to 40 ms.
+"""
 SHARED_COST: Final = 2**20
 """A kernel that costs fewer bytes runs on one thread: it takes less than about 15 us."""
 

@@ -127,6 +127,8 @@ class _Translator:
                 self._expressions.store(target, value)
             case ast.For(target=ast.Name(id=name), body=body, orelse=[]):
                 self._loop(name, statement.iter, body)
+            case ast.While(test=test, body=body, orelse=[]):
+                self._while(test, body)
             case ast.If(test=test, body=body, orelse=orelse):
                 return self._branch(test, body, orelse)
             case ast.Return(value=ast.Constant(value=int(code))) if type(code) is int:
@@ -172,6 +174,25 @@ class _Translator:
         self._ir.write(f"br label %{head}")
         self._ir.start(behind)
         self._forget_all_but({**before, **carried}, without=counter)
+
+    def _while(self, test: ast.expr, body: list[ast.stmt]) -> None:
+        before, entry = dict(self._known), self._ir.block
+        head, inside, behind = self._ir.labels("loop", "body", "done")
+        self._ir.write(f"br label %{head}")
+        self._ir.start(head)
+        joins = self._ir.place()
+        carried = self._carried(body)
+        condition = self._expressions.condition(test)
+        self._ir.write(f"br i1 {condition}, label %{inside}, label %{behind}")
+        self._ir.start(inside)
+        if self._run_block(body):
+            raise KernelError("a loop's body must not always return")
+        self._ir.insert(
+            joins, [self._phi(one, entry, before[name], self._known[name]) for name, one in carried.items()]
+        )
+        self._ir.write(f"br label %{head}")
+        self._ir.start(behind)
+        self._forget_all_but({**before, **carried})
 
     def _bounds(self, iterated: ast.expr) -> tuple[str, str]:
         match iterated:

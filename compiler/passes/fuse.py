@@ -36,6 +36,7 @@ from ..contraction import as_product, runs_in_blas
 from ..control import runs_natively
 from ..graph import Equation, Graph, Value, constant_of
 from ..kernel_facts import runs_in_kernel
+from ..loopkernel import is_scalar_loop
 from ..loopspace import LoopSpace
 from ..op import Kind
 from ..ops.control import fused_op
@@ -445,7 +446,7 @@ def fuse_and_explain(graph: Graph) -> tuple[Graph, list[Refusal]]:
 
 
 def _fused_inside(equation: Equation, refusals: list[Refusal]) -> Equation:
-    if not runs_natively(equation):
+    if not runs_natively(equation) or is_scalar_loop(equation):
         return equation
     attributes = dict(equation.attributes)
     for name, value in equation.attributes.items():

@@ -137,7 +137,7 @@ REFUSED = [
     ("for i in block:\n    y[i] = x[i]", "a loop runs over range"),
     ("for i in range(hi):\n    return 1", "must not always return"),
     ("for i in range(k[0]):\n    y[i] = x[i]", "an index must be uint64"),
-    ("while lo < hi:\n    y[0] = x[0]", "no such statement"),
+    ("while lo < hi:\n    y[0] = x[0]\nelse:\n    y[0] = x[1]", "no such statement"),
     ("y[0] += x[0]", "no such statement"),
     ("v = w = x[0]", "no such statement"),
     ("v, w = x[0], x[1]", "no such statement"),
