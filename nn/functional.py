@@ -21,6 +21,7 @@ from graphjit.compiler.ops.activations import (
     swish,
 )
 from graphjit.compiler.ops.comparing import greater_equal
+from graphjit.compiler.ops.convolution import conv1d, conv2d, convolution
 from graphjit.compiler.ops.crossentropy import (
     sigmoid_cross_entropy_with_logits,
     softmax_cross_entropy_with_logits,
@@ -38,6 +39,7 @@ from graphjit.compiler.ops.neural import (
 )
 from graphjit.compiler.ops.norms import l2_normalize
 from graphjit.compiler.ops.ordering import top_k
+from graphjit.compiler.ops.pooling import avg_pool, max_pool
 from graphjit.compiler.ops.selecting import where
 from graphjit.compiler.ops.shaping import identity
 from graphjit.compiler.ops.sizes import shape_value, sizes_of
@@ -100,8 +102,12 @@ def _noise_shape(x: Any, noise_shape: Any) -> Any:
 
 
 __all__ = [
+    "avg_pool",
     "batch_normalization",
     "bias_add",
+    "conv1d",
+    "conv2d",
+    "convolution",
     "dropout",
     "elu",
     "embedding_lookup",
@@ -116,6 +122,7 @@ __all__ = [
     "leaky_relu",
     "log_sigmoid",
     "log_softmax",
+    "max_pool",
     "moments",
     "relu",
     "relu6",

@@ -3,14 +3,22 @@
 from typing import Any
 
 from ..byname import deserialize as _deserialize, serialize as _serialize, table_of
-from . import dense as _dense, operating as _operating, plain as _plain
+from . import (
+    convolution as _convolution,
+    dense as _dense,
+    normalization as _normalization,
+    operating as _operating,
+    plain as _plain,
+)
 from .connecting import *
+from .convolution import *
 from .dense import *
 from .layer import *
+from .normalization import *
 from .operating import *
 from .plain import *
 
-_MODULES = (_dense, _operating, _plain)
+_MODULES = (_convolution, _dense, _normalization, _operating, _plain)
 LAYERS = table_of(*(getattr(module, name) for module in _MODULES for name in module.__all__ if name != "Input"))
 
 
