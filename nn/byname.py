@@ -113,6 +113,11 @@ def _shown(value: Any) -> str:
     return snake_case(name) if inspect.isclass(value) else name
 
 
+def allowed_object(name: str) -> Any:
+    """What the caller allowed, or what was registered, under a name; else None."""
+    return (_allowed.get() or {}).get(name, _registered.get(name))
+
+
 def table_of(*values: Any, **more: Any) -> dict[str, Any]:
     """A table of classes and functions by their own names, and by further ones."""
     named = {_plain(one.__name__): one for one in values}

@@ -120,7 +120,7 @@ def _spread(g: Any, x: TensorType, windows: Windows) -> Any:
     for size, count, extent, stride in zip(
         x.shape[1:-1], g.type.shape[1:-1], windows.extents, windows.strides, strict=True
     ):
-        pairs.append((extent - 1, int(size) - 1 - (count - 1) * stride))
+        pairs.append((extent - 1, int(size or 0) - 1 - (int(count or 0) - 1) * stride))
         gaps.append(stride - 1 if count > 1 else 0)
     return pad_with(g, constant(0, g.type.dtype), [*pairs, (0, 0)], [*gaps, 0])
 

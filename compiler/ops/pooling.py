@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from graphjit.runtime.errors import ShapeError
+
 from ..dispatch import apply
 from ..op import Example, Kind, Op, declare
 from ..operand import as_operand, public, require_kind
@@ -87,8 +89,8 @@ def _side_by_side(shares: list[Any], x: Any, windows: Windows) -> Any:
     for size in reversed(windows.sizes):
         parts = [stack(parts[start : start + size], axis + 1) for start in range(0, len(parts), size)]
         axis -= 1
-    counts = windows.count(x.type.shape[1:-1])
-    covered = [count * size for count, size in zip(counts, windows.sizes, strict=True)]
+    counts = windows.count(x.type.sizes[1:-1])
+    covered = [int(count or 0) * size for count, size in zip(counts, windows.sizes, strict=True)]
     whole = reshape(parts[0], [x.type.shape[0], *covered, x.type.shape[-1]])
     rest = [(0, size - one) for size, one in zip(x.type.shape[1:-1], covered, strict=True)]
     return pad(whole, [(0, 0), *rest, (0, 0)]) if any(map(any, rest)) else whole
@@ -228,7 +230,9 @@ def avg_pool(
 
 def _counts(x: TensorType, pairs: list[tuple[int, int]], windows: Windows) -> Array:
     """How many elements of the tensor itself each window sees: shape [1, ...counts, 1]."""
-    inside = np.pad(np.ones(x.shape[1:-1]), pairs)[None, ..., None]
+    if None in x.shape[1:-1]:
+        raise ShapeError("avg_pool over the edge needs sizes that are known when the function is traced")
+    inside = np.pad(np.ones(x.sizes[1:-1]), pairs)[None, ..., None]
     return _sum_array(inside, window=windows.sizes, strides=windows.strides)
 
 

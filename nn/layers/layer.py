@@ -55,6 +55,7 @@ class Record:
     building: bool = False
     has_warned: bool = False
     input_shape: Any = None
+    built_for: Any = None
     output_shape: Any = None
     weights: list[Any] = field(default_factory=list)
     regularizers: list[tuple[Any, Callable[[Any], Any]]] = field(default_factory=list)
@@ -473,6 +474,7 @@ class Layer(Module, Configurable):
 
     def build_with(self, shape: Any) -> None:
         """Call `build` where no trace sees it, and give the weights what was loaded for them."""
+        self._record.built_for = _of_any_batch(shape)
         with init_scope(), self._naming(), self._building():
             self.build(shape)
         self.built = True

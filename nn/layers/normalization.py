@@ -63,22 +63,13 @@ class BatchNormalization(Layer):
     def build(self, input_shape: Any) -> None:
         """Make the trained numbers and the running means."""
         shape = (last_size(input_shape, self, self.axis),)
-        self.gamma = self._trained("gamma", shape) if self.scale else None
-        self.beta = self._trained("beta", shape) if self.center else None
+        self.gamma = _trained(self, "gamma", shape) if self.scale else None
+        self.beta = _trained(self, "beta", shape) if self.center else None
         self.moving_mean = self.add_weight(
             "moving_mean", shape, initializer=self.moving_mean_initializer, trainable=False
         )
         self.moving_variance = self.add_weight(
             "moving_variance", shape, initializer=self.moving_variance_initializer, trainable=False
-        )
-
-    def _trained(self, name: str, shape: tuple[int, ...]) -> Any:
-        return self.add_weight(
-            name,
-            shape,
-            initializer=getattr(self, f"{name}_initializer"),
-            regularizer=getattr(self, f"{name}_regularizer"),
-            constraint=getattr(self, f"{name}_constraint"),
         )
 
     def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
@@ -95,7 +86,8 @@ class BatchNormalization(Layer):
         parts = [mean, variance, self.beta, self.gamma]
         if axis != rank - 1:
             parts = [None if one is None else reshape(one, shape) for one in parts]
-        return batch_normalization(inputs, *parts, self.epsilon)
+        mean, variance, offset, factor = parts
+        return batch_normalization(inputs, mean, variance, offset, factor, self.epsilon)
 
     def _remember(self, variable: Any, value: Any) -> None:
         variable.assign(variable * self.momentum + value * (1.0 - self.momentum))
@@ -155,10 +147,8 @@ class LayerNormalization(Layer):
         """Make the trained numbers."""
         shape = TensorShape(input_shape)
         sizes = tuple(last_size(shape, self, axis) for axis in self._axes(len(shape)))
-        self.gamma = self._trained("gamma", sizes) if self.scale else None
-        self.beta = self._trained("beta", sizes) if self.center else None
-
-    _trained = BatchNormalization._trained
+        self.gamma = _trained(self, "gamma", sizes) if self.scale else None
+        self.beta = _trained(self, "beta", sizes) if self.center else None
 
     def call(self, inputs: Any) -> Any:
         """The normalised input."""
@@ -169,7 +159,8 @@ class LayerNormalization(Layer):
         if axes != list(range(rank - len(axes), rank)):
             shape = [int(inputs.type.shape[axis] or 1) if axis in axes else 1 for axis in range(rank)]
             parts = [None if one is None else reshape(one, shape) for one in parts]
-        return batch_normalization(inputs, mean, variance, *parts, self.epsilon)
+        offset, factor = parts
+        return batch_normalization(inputs, mean, variance, offset, factor, self.epsilon)
 
     def compute_output_shape(self, input_shape: Any) -> TensorShape:
         """The input's shape."""
@@ -182,6 +173,17 @@ class LayerNormalization(Layer):
             f"{weight}_{what}" for weight in ("beta", "gamma") for what in ("initializer", "regularizer", "constraint")
         ]
         return {**super().get_config(), **{name: serialize(getattr(self, name)) for name in (*names, *objects)}}
+
+
+def _trained(layer: Any, name: str, shape: tuple[int, ...]) -> Any:
+    """The weight `gamma` or `beta` of a layer."""
+    return layer.add_weight(
+        name,
+        shape,
+        initializer=getattr(layer, f"{name}_initializer"),
+        regularizer=getattr(layer, f"{name}_regularizer"),
+        constraint=getattr(layer, f"{name}_constraint"),
+    )
 
 
 __all__ = ["BatchNormalization", "LayerNormalization"]

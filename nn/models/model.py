@@ -497,6 +497,64 @@ class Model(Layer):
         values = list(logs.values())
         return logs if return_dict else values[0] if len(values) == 1 else values
 
+    # --- saving ---
+
+    def save(self, filepath: Any, overwrite: bool = True, **kwargs: Any) -> None:
+        """Write the model into one file, from which `gj.keras.models.load_model` makes it again.
+
+        Args:
+          filepath: any name; the content is the same whatever it ends with: weights as safetensors, what the model is
+            made of and how it is trained as JSON beside them.
+          overwrite: whether a file of that name is replaced.
+
+        Raises:
+          InvalidArgumentError: if something in the model cannot be written down, such as a lambda.
+        """
+        from .saving import save_model
+
+        save_model(self, filepath, overwrite)
+
+    def save_weights(self, filepath: Any, overwrite: bool = True) -> None:
+        """Write the weights into a file, by their places in the model; the name needs no ending."""
+        from .saving import save_weights
+
+        save_weights(self, filepath, overwrite)
+
+    def load_weights(self, filepath: Any, skip_mismatch: bool = False, by_name: bool = False) -> None:
+        """Read weights that a model of the same structure saved.
+
+        Layers that are not built yet get theirs when they are.
+
+        Args:
+          filepath: the file.
+          skip_mismatch: whether weights that are missing or have another shape keep what they hold.
+
+        Raises:
+          NotFoundError: if there is no such file.
+          FormatError: if it is no file of weights.
+          InvalidArgumentError: if it does not fit the model.
+        """
+        from .saving import load_weights
+
+        load_weights(self, filepath, skip_mismatch)
+
+    def get_config(self) -> dict[str, Any]:
+        """What the model is made of; for a subclass the arguments that it was made with."""
+        if self._network is not None and type(self) is Model:
+            return {"name": self.name, **self._network.get_config()}
+        return super().get_config()
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Any:
+        """A model of what `get_config` gave."""
+        if cls is Model and "calls" in config:
+            from ..layers import LAYERS
+            from .network import from_config
+
+            inputs, outputs = from_config(config, {**LAYERS, "model": Model})
+            return cls(inputs=inputs, outputs=outputs, name=config.get("name"))
+        return cls(**config)
+
     # --- looking ---
 
     def summary(self, line_length: int | None = None, print_fn: Callable[[str], Any] | None = None, **_: Any) -> None:

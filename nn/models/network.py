@@ -8,6 +8,7 @@ from typing import Any
 from graphjit.runtime.errors import InvalidArgumentError
 from graphjit.tracer.structure import flatten, unflatten
 
+from ..byname import deserialize, serialize
 from ..layers.connecting import KerasTensor, Node
 
 
@@ -66,6 +67,27 @@ class Network:
             waiting.pop()
         return order
 
+    def get_config(self) -> dict[str, Any]:
+        """The layers, the inputs, and the calls, with numbers for tensors."""
+        numbers = {id(one): number for number, one in enumerate(self._sources)}
+        calls = []
+        for node in self.nodes:
+            layer = next(place for place, one in enumerate(self.layers) if one is node.layer)
+            calls.append(
+                {"layer": layer, "args": _written(node.args, numbers), "kwargs": _written(node.kwargs, numbers)}
+            )
+            for one in node.outputs:
+                numbers[id(one)] = len(numbers)
+        return {
+            "layers": [serialize(layer) for layer in self.layers],
+            "inputs": [
+                {"shape": serialize(one.shape), "dtype": one.dtype.name, "name": one.name} for one in self._sources
+            ],
+            "input_structure": _written(self.inputs, numbers),
+            "calls": calls,
+            "outputs": _written(self.outputs, numbers),
+        }
+
     def run(self, inputs: Any) -> Any:
         """What the layers give for tensors.
 
@@ -92,6 +114,41 @@ class Network:
                 f"the model has {len(self._sources)} inputs, but {len(leaves)} tensors were given"
             )
         return {id(one): leaf for one, leaf in zip(self._sources, leaves, strict=True)}
+
+
+def _written(value: Any, numbers: Mapping[int, int]) -> Any:
+    """A structure with {"tensor": number} for descriptions."""
+    if isinstance(value, KerasTensor):
+        return {"tensor": numbers[id(value)]}
+    if isinstance(value, tuple):
+        return {"tuple": [_written(one, numbers) for one in value]}
+    if isinstance(value, list):
+        return [_written(one, numbers) for one in value]
+    if isinstance(value, Mapping):
+        return {"dict": {str(name): _written(one, numbers) for name, one in value.items()}}
+    return serialize(value)
+
+
+def _read(value: Any, tensors: list[KerasTensor]) -> Any:
+    if isinstance(value, list):
+        return [_read(one, tensors) for one in value]
+    if isinstance(value, Mapping):
+        if "tensor" in value:
+            return tensors[value["tensor"]]
+        if "tuple" in value:
+            return tuple(_read(one, tensors) for one in value["tuple"])
+        return {name: _read(one, tensors) for name, one in value.get("dict", value).items()}
+    return value
+
+
+def from_config(config: Mapping[str, Any], table: Mapping[str, Any]) -> tuple[Any, Any]:
+    """Inputs and outputs, made by calling the layers of a configuration again."""
+    layers = [deserialize(one, table, "layer") for one in config["layers"]]
+    tensors = [KerasTensor(one["shape"], one["dtype"], one["name"]) for one in config["inputs"]]
+    for call in config["calls"]:
+        args, kwargs = _read(call["args"], tensors), _read(call["kwargs"], tensors)
+        tensors.extend(flatten(layers[call["layer"]](*args, **kwargs))[0])
+    return _read(config["input_structure"], tensors), _read(config["outputs"], tensors)
 
 
 __all__: list[str] = []

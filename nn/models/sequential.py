@@ -109,14 +109,24 @@ class Sequential(Model):
 
     def get_config(self) -> dict[str, Any]:
         """The layers, and the shape of the input."""
-        return {"name": self.name, "layers": [serialize(layer) for layer in self._stack]}
+        layers = [serialize(layer) for layer in self._stack]
+        return {"name": self.name, "layers": layers, "input_shape": serialize(self._first_shape())}
+
+    def _first_shape(self) -> Any:
+        """The shape for which the model was built, None before."""
+        given = self._stack[0]._record.input_shape if self._stack else None
+        return self._record.built_for if given is None else given
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:
         """A model of these layers."""
         from ..layers import LAYERS
 
-        return cls([deserialize(one, LAYERS, "layer") for one in config["layers"]], name=config.get("name"))
+        table = {**LAYERS, "model": Model, "sequential": Sequential}
+        model = cls([deserialize(one, table, "layer") for one in config["layers"]], name=config.get("name"))
+        if config.get("input_shape") is not None and not model.built:
+            model.build_with(TensorShape(config["input_shape"]))
+        return model
 
 
 def _built(layer: Layer, shape: Any) -> Any:
