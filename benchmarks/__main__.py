@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import sys
 from pathlib import Path
@@ -25,6 +26,7 @@ def arguments(given: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--dtypes", type=_words, default=["float32", "float64"], metavar="float32,float64")
     parser.add_argument("--rounds", type=int, default=10, help="turns of each peer in each row")
     parser.add_argument("--turn", type=float, default=0.02, help="seconds of a turn")
+    parser.add_argument("--longest", type=float, default=math.inf, help="seconds after which no row is begun")
     parser.add_argument("--processors", type=_numbers, default=sorted(os.sched_getaffinity(0))[:2], metavar="0,1")
     parser.add_argument("--python", action="append", default=[], metavar="PEER=PATH", help="its own interpreter")
     parser.add_argument("--out", type=Path, default=Path("build/benchmarks"), help="folder")
@@ -68,6 +70,7 @@ def measured(options: argparse.Namespace) -> dict[str, Any]:
         dtypes=options.dtypes,
         rounds=options.rounds,
         turn_seconds=options.turn,
+        longest=options.longest,
         pythons=pythons,
     )
     with (options.out / "errors.log").open("w") as errors:

@@ -7,8 +7,10 @@ or the reason why there are none; cells of one row are measured in the same roun
 
 from __future__ import annotations
 
+import math
 import statistics
 import tempfile
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,6 +37,8 @@ class Plan:
     rounds: int = 10
     turn_seconds: float = 0.02
     pythons: dict[str, str] = field(default_factory=dict)
+    longest: float = math.inf
+    """Seconds after which no further row is begun."""
 
     def frameworks(self) -> list[str]:
         """Those that have a wanted mode."""
@@ -54,11 +58,15 @@ Say = Callable[[str], None]
 
 def run(plan: Plan, errors: IO[str], say: Say) -> dict[str, Any]:
     """Measure everything in the plan; a framework that fails is named, and the others go on."""
+    end = time.monotonic() + plan.longest
     processes = start(plan.frameworks(), plan.pythons, plan.processors, errors)
     document: dict[str, Any] = {"machine": describe_machine(plan.processors), "peers": {}, "cells": []}
     try:
         alive = _introduce(processes, document, say)
         for workload, dtype, size in plan.rows():
+            if time.monotonic() > end:
+                say(f"{workload.name}-{size} {dtype} is left out: the time is over")
+                continue
             cells = _measure_row(plan, alive, workload, dtype, size)
             document["cells"] += cells
             say(_line(workload, dtype, size, cells))
