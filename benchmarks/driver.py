@@ -21,7 +21,7 @@ import numpy as np
 from benchmarks.case import PEERS
 from benchmarks.footprint import Probes, measure
 from benchmarks.machine import describe_machine, load_average
-from benchmarks.processes import PeerError, PeerProcess, start
+from benchmarks.processes import Bystanders, PeerError, PeerProcess, start
 from benchmarks.workload import Workload
 
 
@@ -54,6 +54,11 @@ class Plan:
 
 
 Say = Callable[[str], None]
+PreparedCell = tuple[PeerProcess, dict[str, Any]]
+Turn = tuple[dict[str, Any], list[float]]
+
+MOST_BYSTANDERS = 0.06
+"""What other programs may take of one processor during a round; the system itself takes up to half of it."""
 
 
 def run(plan: Plan, errors: IO[str], say: Say) -> dict[str, Any]:
@@ -108,7 +113,8 @@ def _measure_row(
         for process in list(processes):
             for mode in (mode for mode in PEERS[process.name] if mode in plan.modes):
                 cells.append((process, row | {"mode": mode} | _prepared(process, row, mode, folder)))
-    _take_rounds(plan, [(process, cell) for process, cell in cells if "error" in cell and cell["error"] <= 1])
+    right = [(process, cell) for process, cell in cells if "error" in cell and cell["error"] <= 1]
+    _take_rounds(plan, processes, right)
     for process in processes:
         _asked(process, do="drop")
     return [_summary(cell) for _, cell in cells]
@@ -135,16 +141,41 @@ def _prepared(process: PeerProcess, row: dict[str, Any], mode: str, folder: str)
     return answer
 
 
-def _take_rounds(plan: Plan, cells: list[tuple[PeerProcess, dict[str, Any]]]) -> None:
-    for number in range(plan.rounds):
-        # every second round goes backwards, so that nobody always follows the same neighbour
-        for process, cell in cells[:: -1 if number % 2 else 1]:
-            answer = _asked(process, do="turn", case=cell["mode"], seconds=plan.turn_seconds)
-            process.wait_until_quiet()
-            if "failed" in answer:
-                cell["failed"] = answer["failed"]
-            else:
-                cell.setdefault("turns", []).append(answer["times"])
+def _take_rounds(plan: Plan, processes: list[PeerProcess], cells: list[PreparedCell]) -> None:
+    """So many rounds during which nobody else computed; after twice as many tries those in which somebody did."""
+    spoilt = []
+    good = 0
+    for number in range(2 * plan.rounds):
+        bystanders = Bystanders(processes, plan.processors)
+        turns = _take_round(plan, cells[:: -1 if number % 2 else 1])
+        if bystanders.share() > MOST_BYSTANDERS:
+            spoilt.append(turns)
+            continue
+        _keep(turns, disturbed=False)
+        good += 1
+        if good == plan.rounds:
+            return
+    for turns in spoilt[: plan.rounds - good]:
+        _keep(turns, disturbed=True)
+
+
+def _take_round(plan: Plan, cells: list[PreparedCell]) -> list[Turn]:
+    """A turn of everybody; every second round goes backwards, so that nobody always follows the same neighbour."""
+    turns = []
+    for process, cell in cells:
+        answer = _asked(process, do="turn", case=cell["mode"], seconds=plan.turn_seconds)
+        process.wait_until_quiet()
+        if "failed" in answer:
+            cell["failed"] = answer["failed"]
+        else:
+            turns.append((cell, answer["times"]))
+    return turns
+
+
+def _keep(turns: list[Turn], disturbed: bool) -> None:
+    for cell, times in turns:
+        cell.setdefault("turns", []).append(times)
+        cell["disturbed"] = cell.get("disturbed", 0) + disturbed
 
 
 def _summary(cell: dict[str, Any]) -> dict[str, Any]:
@@ -166,4 +197,6 @@ def _line(workload: Workload, dtype: str, size: str, cells: list[dict[str, Any]]
             parts.append(f"{cell['mode']} FAILED ({cell['failed'].splitlines()[-1][:80]})")
         elif "error" in cell and not cell["error"] <= 1:
             parts.append(f"{cell['mode']} WRONG (error {cell['error']:.3g} tolerances)")
-    return f"{workload.name}-{size} {dtype}, us: " + ", ".join(parts)
+    disturbed = max((cell.get("disturbed", 0) for cell in cells), default=0)
+    note = f" ({disturbed} rounds disturbed by other programs)" if disturbed else ""
+    return f"{workload.name}-{size} {dtype}, us: " + ", ".join(parts) + note

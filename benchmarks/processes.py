@@ -25,6 +25,7 @@ _THREAD_VARIABLES = (
 _SLOWING_VARIABLES = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 """Where these are set, every product of NumPy and SciPy may take twice as long."""
 _LONGEST_QUIETING = 0.1
+_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class PeerError(RuntimeError):
@@ -103,6 +104,14 @@ class PeerProcess:
                 return True
         return False
 
+    def cpu_seconds(self) -> float:
+        """Processor time that it has used, all its threads together."""
+        try:
+            fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:  # it has ended
+            return 0.0
+        return (int(fields[11]) + int(fields[12])) / _TICKS
+
     def close(self) -> None:
         """End the process."""
         assert self._process.stdin is not None
@@ -115,6 +124,36 @@ class PeerProcess:
             self._process.kill()
             self._process.wait()
         self._process.stdout.close()
+
+
+class Bystanders:
+    """How much of the processors everybody else takes: other programs make a measurement worthless."""
+
+    def __init__(self, processes: list[PeerProcess], processors: list[int]) -> None:
+        self._processes = processes
+        self._processors = processors
+        self._before = self._seconds()
+        self._begin = time.perf_counter()
+
+    def share(self) -> float:
+        """Processors that others took on average since this was made: 1.0 is one whole processor."""
+        return max(0.0, self._seconds() - self._before) / (time.perf_counter() - self._begin)
+
+    def _seconds(self) -> float:
+        own = sum(process.cpu_seconds() for process in self._processes) + time.process_time()
+        return _busy_seconds(self._processors) - own
+
+
+def _busy_seconds(processors: list[int]) -> float:
+    """Processor time that was used on these processors since the machine started."""
+    wanted = {f"cpu{number}" for number in processors}
+    busy = 0
+    for line in Path("/proc/stat").read_text().splitlines():
+        name, *fields = line.split()
+        if name in wanted:
+            user, nice, system, _idle, _waiting, hard, soft, *_ = map(int, fields)
+            busy += user + nice + system + hard + soft
+    return busy / _TICKS
 
 
 def start(names: list[str], pythons: dict[str, str], processors: list[int], errors: IO[str]) -> list[PeerProcess]:

@@ -113,7 +113,8 @@ def _preamble(document: Document) -> list[str]:
     load = f"load {machine['load_before']} to {machine.get('load_after')}"
     lines = [
         "Microseconds a call: the median over the rounds, and the minimum of all in brackets. "
-        "Ratios are medians of the rounds' ratios.",
+        "Ratios are medians of the rounds' ratios. "
+        "Where a row has a star, other programs ran meanwhile.",
         "",
         f"{machine['processor']}, {len(machine['processors'])} processors and threads for everybody, "
         f"{machine['system']}, {machine['date']}, {load}, commit {machine['commit']}.",
@@ -126,6 +127,11 @@ def _preamble(document: Document) -> list[str]:
             versions = ", ".join(f"{library} {version}" for library, version in about["versions"].items())
             lines.append(f"- {name}: {versions}; imported in {about['import_seconds']:.2f} s")
     return lines
+
+
+def _mark(row: Row) -> str:
+    """A star where other programs ran during some rounds."""
+    return "\\*" if any(cell.get("disturbed") for cell in row.values()) else ""
 
 
 def _was_measured(document: Document, mode: str) -> bool:

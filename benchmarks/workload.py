@@ -62,8 +62,22 @@ def error_of(results: list[npt.NDArray[np.generic]], expected: list[Array], tole
         return float("inf")
     worst = 0.0
     for result, wanted in zip(results, expected, strict=True):
-        allowed = tolerance.absolute + tolerance.relative * np.abs(wanted)
-        with np.errstate(all="ignore"):
-            deviation = np.abs(result.astype(np.float64) - wanted) / allowed
-        worst = max(worst, float(np.max(deviation, initial=0.0)), key=lambda error: (error != error, error))
+        flat, right = result.reshape(-1), wanted.reshape(-1)
+        for begin in range(0, flat.size, _BLOCK):
+            worst = _worse(worst, _deviation(flat[begin : begin + _BLOCK], right[begin : begin + _BLOCK], tolerance))
     return worst
+
+
+_BLOCK = 2**16
+"""Elements that are compared at once: temporaries of this size stay in cache."""
+
+
+def _deviation(result: npt.NDArray[np.generic], wanted: Array, tolerance: Tolerance) -> float:
+    allowed = tolerance.absolute + tolerance.relative * np.abs(wanted)
+    with np.errstate(all="ignore"):
+        return float(np.max(np.abs(result.astype(np.float64) - wanted) / allowed, initial=0.0))
+
+
+def _worse(one: float, other: float) -> float:
+    """The larger of two; what is not a number is larger than all."""
+    return one if one != one or one >= other else other
