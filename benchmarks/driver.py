@@ -109,14 +109,11 @@ def _measure_row(
     with tempfile.TemporaryDirectory(prefix="graphjit-benchmarks-") as folder:
         _write_arrays(workload, dtype, size, Path(folder))
         row = {"workload": workload.name, "size": size, "dtype": dtype}
-        cells = []
-        for process in list(processes):
-            for mode in (mode for mode in PEERS[process.name] if mode in plan.modes):
-                cells.append((process, row | {"mode": mode} | _prepared(process, row, mode, folder)))
+        cells = _prepared(plan, processes, row, folder)
     right = [(process, cell) for process, cell in cells if "error" in cell and cell["error"] <= 1]
     _take_rounds(plan, processes, right)
     for process in processes:
-        _asked(process, do="drop")
+        process.ask(do="drop")
     return [_summary(cell) for _, cell in cells]
 
 
@@ -128,17 +125,15 @@ def _write_arrays(workload: Workload, dtype: str, size: str, folder: Path) -> No
         np.save(folder / f"out-{number:02}.npy", array)
 
 
-def _asked(process: PeerProcess, **request: Any) -> dict[str, Any]:
-    try:
-        return process.ask(**request)
-    except PeerError as reason:
-        return {"failed": str(reason)}
-
-
-def _prepared(process: PeerProcess, row: dict[str, Any], mode: str, folder: str) -> dict[str, Any]:
-    answer = _asked(process, do="prepare", case=mode, mode=mode, folder=folder, **row)
-    process.wait_until_quiet()
-    return answer
+def _prepared(plan: Plan, processes: list[PeerProcess], row: dict[str, Any], folder: str) -> list[PreparedCell]:
+    """A cell for each mode, made and compared; the processes do it at the same time, as nothing is measured yet."""
+    pairs = [(process, mode) for process in processes for mode in PEERS[process.name] if mode in plan.modes]
+    for process, mode in pairs:
+        process.send(do="prepare", case=mode, mode=mode, folder=folder, **row)
+    cells = [(process, row | {"mode": mode} | process.receive()) for process, mode in pairs]
+    for process in processes:
+        process.wait_until_quiet()
+    return cells
 
 
 def _take_rounds(plan: Plan, processes: list[PeerProcess], cells: list[PreparedCell]) -> None:
@@ -163,7 +158,7 @@ def _take_round(plan: Plan, cells: list[PreparedCell]) -> list[Turn]:
     """A turn of everybody; every second round goes backwards, so that nobody always follows the same neighbour."""
     turns = []
     for process, cell in cells:
-        answer = _asked(process, do="turn", case=cell["mode"], seconds=plan.turn_seconds)
+        answer = process.ask(do="turn", case=cell["mode"], seconds=plan.turn_seconds)
         process.wait_until_quiet()
         if "failed" in answer:
             cell["failed"] = answer["failed"]

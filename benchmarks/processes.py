@@ -67,18 +67,24 @@ class PeerProcess:
         return answer
 
     def ask(self, **request: Any) -> dict[str, Any]:
-        """The answer to a request.
+        """The answer to a request, or `failed` where the process has ended."""
+        self.send(**request)
+        return self.receive()
 
-        Raises:
-          PeerError: if the process has ended.
-        """
+    def send(self, **request: Any) -> None:
+        """Hand over a request; its answer is received later."""
         assert self._process.stdin is not None
-        try:
+        # that the process has ended, `receive` will tell
+        with contextlib.suppress(BrokenPipeError):
             self._process.stdin.write(json.dumps(request) + "\n")
             self._process.stdin.flush()
-        except BrokenPipeError as error:
-            raise PeerError(f"the process of {self.name} has ended") from error
-        return self._read()
+
+    def receive(self) -> dict[str, Any]:
+        """The answer to the oldest request that has none, or `failed` where the process has ended."""
+        try:
+            return self._read()
+        except PeerError as reason:
+            return {"failed": str(reason)}
 
     def _read(self) -> dict[str, Any]:
         assert self._process.stdout is not None
