@@ -49,9 +49,6 @@ class Case:
 class Peer(Protocol):
     """What each module in `peers/` has."""
 
-    MODES: tuple[str, ...]
-    """The names under which its times stand in the table."""
-
     def versions(self) -> dict[str, str]:
         """The framework's version, and those that matter beside it."""
 

@@ -19,8 +19,6 @@ import numpy as np
 from benchmarks.case import Case, Inputs, aligned, nothing
 from benchmarks.workloads import elementwise, rows, small, training
 
-MODES = ("c",)
-
 SOURCE = Path(__file__).with_suffix(".c")
 FLAGS = ("-O3", "-march=native", "-ffast-math", "-fopenmp", "-shared", "-fPIC")
 CONSTANTS = {

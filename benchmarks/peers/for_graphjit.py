@@ -22,8 +22,6 @@ from benchmarks.workloads.training import (
     SHALLOW,
 )
 
-MODES = ("graphjit", "graphjit-eager")
-
 
 def versions() -> dict[str, str]:
     """graphjit's, and those of what makes its code."""

@@ -24,8 +24,6 @@ from benchmarks.workloads.training import (
     SHALLOW,
 )
 
-MODES = ("jax",)
-
 jax.config.update("jax_platforms", "cpu")
 jax.config.update("jax_enable_x64", True)
 

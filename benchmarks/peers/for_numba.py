@@ -29,8 +29,6 @@ from benchmarks.workloads.training import (
     SHALLOW,
 )
 
-MODES = ("numba-serial", "numba-parallel")
-
 Maker = Callable[[Any, Any], Any]
 
 

@@ -12,8 +12,6 @@ from benchmarks.case import Case, Inputs
 from benchmarks.workloads.elementwise import GELU_CUBE, GELU_SCALE
 from benchmarks.workloads.small import LINKS
 
-MODES = ("numexpr",)
-
 
 def versions() -> dict[str, str]:
     """numexpr's."""

@@ -26,8 +26,6 @@ from benchmarks.workloads.training import (
     deep_gradients,
 )
 
-MODES = ("numpy",)
-
 
 def versions() -> dict[str, str]:
     """SciPy's beside NumPy's, which everybody reports."""

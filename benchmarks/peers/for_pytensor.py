@@ -24,7 +24,6 @@ from benchmarks.workloads.training import (
     SHALLOW,
 )
 
-MODES = ("pytensor-numba", "pytensor-c")
 _LINKERS = {"pytensor-numba": "NUMBA", "pytensor-c": "CVM"}
 
 Symbols = list[Any]

@@ -26,8 +26,6 @@ from benchmarks.workloads.training import (
     SHALLOW,
 )
 
-MODES = ("tensorflow", "tensorflow-xla")
-
 THREADS = int(os.environ.get("OMP_NUM_THREADS", "2"))
 tf.config.threading.set_intra_op_parallelism_threads(THREADS)
 tf.config.threading.set_inter_op_parallelism_threads(THREADS)

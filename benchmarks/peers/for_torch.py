@@ -25,8 +25,6 @@ from benchmarks.workloads.training import (
     SHALLOW,
 )
 
-MODES = ("torch-eager", "torch-compile")
-
 torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "2")))
 
 
