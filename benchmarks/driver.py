@@ -18,7 +18,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from benchmarks.case import PEERS
+from benchmarks.case import LIMIT, OURS, PEERS
 from benchmarks.footprint import Probes, measure
 from benchmarks.machine import describe_machine, load_average
 from benchmarks.processes import Bystanders, PeerError, PeerProcess, start
@@ -57,6 +57,8 @@ Say = Callable[[str], None]
 PreparedCell = tuple[PeerProcess, dict[str, Any]]
 Turn = tuple[dict[str, Any], list[float]]
 
+ROUNDS_OF_THE_SLOW = 3
+FAR_BEHIND = 3.0
 MOST_BYSTANDERS = 0.06
 """What other programs may take of one processor during a round; the system itself takes up to half of it."""
 
@@ -137,7 +139,10 @@ def _prepared(plan: Plan, processes: list[PeerProcess], row: dict[str, Any], fol
 
 
 def _take_rounds(plan: Plan, processes: list[PeerProcess], cells: list[PreparedCell]) -> None:
-    """So many rounds during which nobody else computed; after twice as many tries those in which somebody did."""
+    """So many rounds during which nobody else computed; after twice as many tries those in which somebody did.
+
+    Those that are far behind after the first rounds are left out of the others.
+    """
     spoilt = []
     good = 0
     for number in range(2 * plan.rounds):
@@ -148,6 +153,8 @@ def _take_rounds(plan: Plan, processes: list[PeerProcess], cells: list[PreparedC
             continue
         _keep(turns, disturbed=False)
         good += 1
+        if good == ROUNDS_OF_THE_SLOW:
+            cells = _contenders(cells)
         if good == plan.rounds:
             return
     for turns in spoilt[: plan.rounds - good]:
@@ -165,6 +172,15 @@ def _take_round(plan: Plan, cells: list[PreparedCell]) -> list[Turn]:
         else:
             turns.append((cell, answer["times"]))
     return turns
+
+
+def _contenders(cells: list[PreparedCell]) -> list[PreparedCell]:
+    def typical(cell: dict[str, Any]) -> float:
+        return statistics.median(time for times in cell["turns"] for time in times)
+
+    running = [(process, cell) for process, cell in cells if "failed" not in cell]
+    best = min((typical(cell) for _, cell in running if cell["mode"] != LIMIT), default=0.0)
+    return [(p, cell) for p, cell in running if cell["mode"] in (OURS[0], LIMIT) or typical(cell) <= FAR_BEHIND * best]
 
 
 def _keep(turns: list[Turn], disturbed: bool) -> None:

@@ -50,7 +50,8 @@ def ratio(row: Row, other: str | None) -> float | None:
     ours, theirs = row.get(OURS[0], {}), row.get(other or "", {})
     if "median" not in ours or "median" not in theirs:
         return None
-    return statistics.median(a / b for a, b in zip(ours["rounds"], theirs["rounds"], strict=True))
+    # who is far behind after the first rounds has no more of them
+    return statistics.median(a / b for a, b in zip(ours["rounds"], theirs["rounds"], strict=False))
 
 
 def markdown(document: Document) -> str:

@@ -26,7 +26,7 @@ from benchmarks.case import Case, aligned, load_peer
 from benchmarks.workload import error_of
 from benchmarks.workloads import WORKLOADS
 
-_WARM_SECONDS = 0.3
+_WARM_SECONDS = 0.15
 
 
 class Worker:
