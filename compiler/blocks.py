@@ -103,6 +103,7 @@ def _cut(nest: LoopNest, partials: Mapping[Value, Value], count: int, size: int)
         {partials.get(value, value): _shifted(loops) for value, loops in nest.ended.items()},
         frozenset(partials.get(value, value) for value in nest.row_reductions),
         nest.sizes[0] if count * size > nest.sizes[0] else None,
+        {value: source for value, source in nest.over.items() if value in writes},
     )
 
 

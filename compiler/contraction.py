@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from .graph import Equation, Value
@@ -41,6 +41,12 @@ def runs_in_blas(equation: Equation) -> bool:
     return all(value.type.is_static and value.type.dtype.name in ("float32", "float64") for value in values) and all(
         value.type.element_count > 0 for value in values
     )
+
+
+def product_of(equation: Equation, places: Mapping[Value, Place]) -> Product | None:
+    """The product of a contraction where its operands lie; None where it is a NumPy step."""
+    a, b = equation.operands[:2]
+    return as_product(equation, places[a], places[b]) if runs_in_blas(equation) else None
 
 
 def as_product(equation: Equation, a: Place, b: Place) -> Product | None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from graphjit.runtime.program import PIECE_COST, Action, ControlStep, CopyStep, KernelStep, Program, Slot
+from graphjit.runtime.program import PIECE_COST, Action, ControlStep, KernelStep, Program, Slot
 
 from .control import BRANCHES, runs_natively
 from .graph import Equation, Graph, Value
@@ -80,13 +80,6 @@ class ControlPlanner(Planner):
         jump = self.steps[step]
         assert isinstance(jump, ControlStep)
         self.steps[step] = replace(jump, target=len(self.steps))
-
-    def copy(self, source: int, target: int) -> None:
-        """Copy a slot into another one of the same type."""
-        nbytes = self.slots[target].nbytes
-        self.last[source] = self.last[target] = len(self.steps)
-        if nbytes and source != target:
-            self.steps.append(CopyStep(source, target, nbytes, "copy"))
 
     def scratch(self, type: TensorType, name: str = "") -> int:
         """A slot for a value of this type."""

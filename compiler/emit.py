@@ -145,7 +145,7 @@ class _Emitter:
 
     def _declare_buffers(self) -> None:
         buffers = [(value, "x", access) for value, access in self.nest.reads.items() if not access.computed] + [
-            (value, "y", access) for value, access in self.nest.writes.items()
+            (value, "y", access) for value, access in self.nest.writes.items() if value not in self.nest.over
         ]
         for scope, (value, letter, _access) in enumerate(buffers):
             name = f"{letter}{scope}"
@@ -153,6 +153,8 @@ class _Emitter:
             word = self._word(Word(buffer=value))
             at = f"{value.type.dtype.name}_at(addresses, {word}, {scope})"
             self.header.append(f"    {name} = {at}  # {f'{value.name}: ' if value.name else ''}{value.type}")
+        for value, source in self.nest.over.items():
+            self.pointers[value] = self.pointers[source]
 
     def _word(self, word: Word) -> str:
         self.words.append(word)

@@ -9,7 +9,7 @@ each element, and in which pass over the row.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .graph import Equation, Graph, Value
 from .layout import Layout, contiguous
@@ -56,6 +56,8 @@ class LoopNest:
     ended: Mapping[Value, frozenset[int]]
     row_reductions: frozenset[Value]
     rounds: int | None = None
+    over: Mapping[Value, Value] = field(default_factory=dict)
+    """For an output that lies where an input lies that input: each element is read and written in one round."""
 
     @property
     def outer(self) -> tuple[int, ...]:
@@ -95,10 +97,12 @@ def build_loopnest(
     axes: Sequence[Axes],
     sources: Sequence[Source],
     targets: Mapping[Value, Layout] | None = None,
+    over: Mapping[Value, Value] | None = None,
 ) -> LoopNest:
     """The loop nest of a `fused` equation whose inputs lie at `sources`.
 
-    `targets` say where outputs lie that are no buffer of their own.
+    `targets` say where outputs lie that are no buffer of their own; `over` tells the inputs in whose
+    place outputs are computed.
     """
     defined = [*graph.inputs, *(equation.output for equation in graph.equations)]
     axes_of = dict(zip(defined, axes, strict=True))
@@ -135,6 +139,7 @@ def build_loopnest(
         level,
         ended,
         row_reductions,
+        over=over or {},
     )
 
 

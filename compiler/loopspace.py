@@ -67,6 +67,8 @@ class LoopSpace:
         axes = self._placed(constrained, sizes)
         if axes is None:
             return f"its shape {list(sizes)} does not fit the loops {self.domain}"
+        if self._repeats(equation, axes):
+            return "it would be computed anew in each round of a loop around its own"
         level = max((self.level.get(operand, 0) for operand in equation.operands), default=0)
         if level and self.inner is not None and self._varies_inside(axes) and self._row_bytes(equation) > ROW_BYTES:
             return "its row is too long to be still in the cache after it was reduced"
@@ -76,6 +78,13 @@ class LoopSpace:
         self.inputs.update(read)
         self._enter(equation, axes, level)
         return None
+
+    def _repeats(self, equation: Equation, axes: Axes) -> bool:
+        """Whether it is no part of what the outer loops compute, but would be computed in each of their rounds."""
+        used = {loop for loop in axes if loop is not None}
+        if not used or all(loop in used for loop in range(max(used))):
+            return False
+        return all(loop is None for operand in equation.operands for loop in self.axes.get(operand, ()))
 
     def _constraints(self, equation: Equation, rank: int) -> list[int | None] | None:
         """For each axis of the result the loop that operands computed here demand; None if they disagree."""

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from .graph import Equation, Graph
+from .passes.accumulate import accumulate
 from .passes.cse import cse
 from .passes.dce import dce
 from .passes.expand import expand
@@ -52,7 +53,10 @@ PIPELINE: tuple[Pass, ...] = (
     Pass("cse_expanded", cse, "and repeat what the graph computes already"),
     Pass("peel", peel, "once definitions have brought all paddings, and equal ones are one", exact=False),
     Pass("cse_peeled", cse, "pieces are computed from what others are computed from too"),
-    Pass("dce", dce, "last: the others leave equations behind that nobody reads any more"),
+    Pass("dce", dce, "the others leave equations behind that nobody reads any more"),
+    Pass(
+        "accumulate", accumulate, "last: it counts who reads a product, and no rule knows what it writes", exact=False
+    ),
 )
 
 

@@ -1,6 +1,7 @@
 """From a fused graph to a program: a slot for each buffer, a step for each equation, an arena for temporaries.
 
-A temporary's place in the arena is free again after the last step that reads it.
+A temporary's place in the arena is free again after the last step that reads it. `inplace` says
+what is computed in the place of something else.
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ from typing import Any
 import numpy as np
 
 from graphjit.runtime.errors import GraphjitError
-from graphjit.runtime.program import GemmStep, KernelStep, NumpyStep, Program, Slot, Step
+from graphjit.runtime.program import CopyStep, GemmStep, KernelStep, NumpyStep, Program, Slot, SlotKind, Step
 
 from .blocks import in_blocks
-from .contraction import as_product, runs_in_blas
+from .contraction import product_of
 from .emit import EmittedKernel, emit_kernel
 from .graph import Equation, Graph, Value
+from .inplace import InPlace, Updates, plan_in_place
 from .kernel_facts import why_not_in_kernel, why_not_type
 from .kernelcost import kernel_cost
 from .layout import Layout, contiguous
@@ -125,13 +127,15 @@ class Planner:
 
     graph: Graph
     places: dict[Value, Place]
+    in_place: InPlace
+    updates: Updates
+    parts: dict[Value, _Part]
     numbers: dict[Value, int] = field(default_factory=dict)
     slots: dict[int, Slot] = field(default_factory=dict)
     constants: dict[int, np.ndarray[Any, Any]] = field(default_factory=dict)
     steps: list[Step] = field(default_factory=list)
     first: dict[int, int] = field(default_factory=dict)
     last: dict[int, int] = field(default_factory=dict)
-    parts: dict[Value, _Part] = field(default_factory=dict)
 
     # --- slots ----------------------------------------------------------------------------------
 
@@ -143,12 +147,24 @@ class Planner:
         return number
 
     def own_slot(self, value: Value) -> int:
-        """The slot of a result that has a buffer of its own."""
-        kind = "output" if self.is_output(value) else "temporary"
-        type = value.type
-        if type.is_static:
-            return self.new_slot(value, Slot(kind, type.dtype.numpy, type.sizes))  # type: ignore[arg-type]  # two literals
-        return self.new_slot(value, Slot(kind, type.dtype.numpy, dynamic=True))  # type: ignore[arg-type]  # two literals
+        """The slot of a result that is no view: its own, or that of the value which is computed in its place."""
+        home = self.in_place.homes.get(value, value)
+        if home not in self.numbers:
+            kind: SlotKind = "output" if self.is_output(home) and home not in self.in_place.copied else "temporary"
+            type = home.type
+            if type.is_static:
+                self.new_slot(home, Slot(kind, type.dtype.numpy, type.sizes))
+            else:
+                self.new_slot(home, Slot(kind, type.dtype.numpy, dynamic=True))
+        self.numbers[value] = self.numbers[home]
+        return self.numbers[value]
+
+    def slot_under(self, operand: Value, outputs: Sequence[Value]) -> int:
+        """The slot of an operand; that of the result for a state in whose place it is computed."""
+        for output in outputs:
+            if self.in_place.over.get(output) is operand and output in self.in_place.states:
+                return self.own_slot(output)
+        return self.slot_of(operand)
 
     def is_output(self, value: Value) -> bool:
         """Whether the value is a result of the program."""
@@ -169,15 +185,61 @@ class Planner:
     # --- steps ----------------------------------------------------------------------------------
 
     def plan(self) -> Program:
-        self.parts = find_parts(self.graph)
         for value in self.graph.inputs:
             self.new_slot(value, Slot("input", value.type.dtype.numpy, value.type.sizes))
-        for equation in self.graph.equations:
+        for equation in self.in_place.order[: self.in_place.tail]:
             self.add(equation)
-        outputs = tuple(self.slot_of(value) for value in self.graph.outputs)
+        outputs = self.inputs_returned()
+        tail = len(self.steps)
+        for result, state in self.in_place.states.items():
+            if self.in_place.over.get(result) is state:
+                self.copy(self.numbers[state], self.own_slot(result))
+        for equation in self.in_place.order[self.in_place.tail :]:
+            self.add(equation)
+        for position, value in enumerate(self.graph.outputs):
+            if position not in outputs:
+                outputs[position] = self.output_slot(position, value)
         arena_bytes = self.lay_out_arena()
         inputs = tuple(self.numbers[value] for value in self.graph.inputs)
-        return Program(self.slots, tuple(self.steps), inputs, outputs, arena_bytes, self.constants)
+        updates = [(self.numbers[self.graph.inputs[one]], outputs[other]) for one, other in self.updates]
+        return Program(
+            self.slots,
+            tuple(self.steps),
+            inputs,
+            tuple(outputs[position] for position in range(len(self.graph.outputs))),
+            arena_bytes,
+            self.constants,
+            tuple(updates) if self.in_place.states else (),
+            tail,
+        )
+
+    def inputs_returned(self) -> dict[int, int]:
+        """Slots, by position, for outputs that are inputs: these are copied before a state is written."""
+        found: dict[int, int] = {}
+        for position, value in enumerate(self.graph.outputs if self.in_place.states else ()):
+            if value in self.graph.inputs:
+                found[position] = self.copied_slot(value)
+        return found
+
+    def output_slot(self, position: int, value: Value) -> int:
+        """The slot of an output: that of its value, unless it is a state's and was computed elsewhere."""
+        is_update = any(position == target for _state, target in self.updates)
+        if value not in self.in_place.states or is_update != (value in self.in_place.copied):
+            return self.slot_of(value)
+        return self.copied_slot(value)
+
+    def copied_slot(self, value: Value) -> int:
+        """A new slot of an output, into which a value is copied."""
+        number = self.new_slot(Value(value.type), Slot("output", value.type.dtype.numpy, value.type.sizes))
+        self.copy(self.slot_of(value), number)
+        return number
+
+    def copy(self, source: int, target: int) -> None:
+        """Copy a slot into another one of the same type."""
+        nbytes = self.slots[target].nbytes
+        self.last[source] = self.last[target] = len(self.steps)
+        if nbytes and source != target:
+            self.steps.append(CopyStep(source, target, nbytes, "copy"))
 
     def add(self, equation: Equation) -> None:
         if equation.op.kind is Kind.VIEW and equation.output in self.places:
@@ -199,6 +261,12 @@ class Planner:
     def add_kernel(self, equation: Equation) -> None:
         inside: Graph = equation.attributes["graph"]
         sources = [self.source(operand) for operand in equation.operands]
+        within = dict(zip(equation.operands, inside.inputs, strict=True))
+        over = {
+            value: within[self.in_place.over[output]]
+            for value, output in zip(inside.outputs, equation.outputs, strict=True)
+            if output in self.in_place.over
+        }
         nest = build_loopnest(
             inside,
             equation.attributes["domain"],
@@ -210,9 +278,10 @@ class Planner:
                 for value, output in zip(inside.outputs, equation.outputs, strict=True)
                 if output in self.parts
             },
+            over=over,
         )
         slots = {
-            value: self.slot_of(operand)
+            value: self.slot_under(operand, equation.outputs)
             for value, operand, source in zip(inside.inputs, equation.operands, sources, strict=True)
             if not source.computed
         }
@@ -289,13 +358,16 @@ class Planner:
         return Source(place.layout, is_computed(self.graph.producers.get(place.root)))
 
     def add_product(self, equation: Equation) -> bool:
-        if equation.op.kind is not Kind.CONTRACTION or not runs_in_blas(equation):
+        if equation.op.kind is not Kind.CONTRACTION:
             return False
-        a, b = equation.operands
-        product = as_product(equation, self.places[a], self.places[b])
+        product = product_of(equation, self.places)
         if product is None:
             return False
+        a, b, *added = equation.operands
         slots = self.slot_of(a), self.slot_of(b), self.own_slot(equation.output)
+        for c in added:
+            if self.in_place.over.get(equation.output) is not c:
+                self.copy(self.slot_of(c), slots[2])
         m, n, k = product.m, product.n, product.k
         self.steps.append(
             GemmStep(
@@ -306,6 +378,8 @@ class Planner:
                 equation.output.type.dtype.numpy,
                 transpose_a=product.a.transposed,
                 transpose_b=product.b.transposed,
+                alpha=equation.attributes.get("alpha", 1.0),
+                beta=1.0 if added else 0.0,
                 batch=product.batch,
                 batch_stride_a=product.a.batch_distance,
                 batch_stride_b=product.b.batch_distance,
@@ -452,9 +526,10 @@ def _view_of_slot(value: Value, place: Place | None) -> Callable[[np.ndarray[Any
     return view
 
 
-def plan(graph: Graph, planner: type[Planner] = Planner) -> Program:
-    """The program that runs a fused graph whose inputs have static shapes."""
-    return planner(graph, find_places(graph)).plan()
+def plan(graph: Graph, updates: Updates = (), planner: type[Planner] = Planner) -> Program:
+    """The program that runs a fused graph whose inputs have static shapes, some of which outputs replace."""
+    places, parts = find_places(graph), find_parts(graph)
+    return planner(graph, places, plan_in_place(graph, places, updates, frozenset(parts)), updates, parts).plan()
 
 
 def planned_steps(program: Program) -> Mapping[int, PlannedStep]:

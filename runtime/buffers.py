@@ -172,6 +172,31 @@ def allocate_output(shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray
     return _pool.allocate(shape, exact, size)
 
 
+class _Span(bytearray):
+    """The bytes under a small state."""
+
+
+def allocate_state(shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+    """An array that can be written where it lies while nobody else sees it: aligned to 64 bytes, with anything in it.
+
+    Every array that shows its memory keeps the array itself alive, so its references say who sees it.
+    """
+    exact = np.dtype(dtype)
+    size = math.prod(shape) * exact.itemsize
+    if size >= POOLED_FROM:
+        return _pool.allocate(shape, exact, size)
+    span = _Span(size + ALIGNMENT)
+    return np.ndarray(shape, exact, span, -address_of(np.frombuffer(span, np.uint8)) % ALIGNMENT)
+
+
+def shows_all_owners(array: npt.NDArray[Any]) -> bool:
+    """Whether the references to the array are all that can reach its memory."""
+    return type(array.base) in _COUNTED
+
+
+_COUNTED: Final = (_Lease, _Span)
+
+
 @dataclass(frozen=True)
 class MemoryReport:
     """Bytes of memory that graphjit holds."""

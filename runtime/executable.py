@@ -22,8 +22,15 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from graphjit.runtime import sequencer as walk
-from graphjit.runtime.buffers import POOLED_FROM, Arena, address_of, allocate_output
+from graphjit.runtime import objectlayout as layout, sequencer as walk
+from graphjit.runtime.buffers import (
+    POOLED_FROM,
+    Arena,
+    address_of,
+    allocate_output,
+    allocate_state,
+    shows_all_owners,
+)
 from graphjit.runtime.errors import GraphjitError, KernelError
 from graphjit.runtime.gemm import SHARED_PRODUCT, blas_words, own_product, product_cost, product_pieces
 from graphjit.runtime.jobboard import ADDRESS as BOARD
@@ -179,12 +186,15 @@ class _Plan:
         self.rows: list[tuple[int, ...]] = []
         self.row_steps: list[int] = []
         """The step that each row belongs to."""
+        self.tail_row: int | None = None
+        """The pause before the steps that write updates where states lie."""
         self._lay_out()
         self.table = _words(self.rows)
-        order = (*self.program.inputs, *self._fixed_outputs())
+        order = (*self.program.inputs, *self.fixed_outputs())
         self.binding = _words([(len(self.program.inputs), len(order), *order)])
 
-    def _fixed_outputs(self) -> list[int]:
+    def fixed_outputs(self) -> list[int]:
+        """The slots of the outputs whose shapes are known."""
         return [n for n in self.program.outputs if not self.program.slots[n].dynamic]
 
     def _lay_out(self) -> None:
@@ -194,10 +204,14 @@ class _Plan:
         for number, step in enumerate(self.program.steps):
             first_rows.append(len(self.rows))
             costs.append(0)
+            if self.program.updates and number == self.program.tail:
+                self.tail_row = len(self.rows)
+                self.cost += PIECE_COST
+                self._add((walk.PAUSE,), number)
             for row, cost in self._rows_of(step):
                 self.cost += PIECE_COST if row[0] in (walk.PAUSE, walk.BACK) else cost
                 costs[-1] += cost
-                if spent and spent + cost > PIECE_COST:
+                if spent and spent + cost > PIECE_COST and self.tail_row is None:
                     self._add((walk.PAUSE,), number)
                     spent = 0
                 self._add(row, number)
@@ -326,6 +340,12 @@ class Executable:
         slots = self._plan.program.slots
         self._results = [_maker(slots[n]) for n in self._plan.program.outputs if not slots[n].dynamic]
         self._binds = self._sequencer.binds
+        self._updated = self._updated_positions()
+        self._states = {place: source for source, place, _slot in self._updated}
+        self._tail = None if self._plan.tail_row is None else self._plan.tail_row + 1
+        """How the walk answers at the pause before the tail."""
+        self._offset = 0
+        """Where holders have their arrays, once one was seen."""
         self._input_count = len(program.inputs)
         self.shares = any(row[0] in (walk.SHARED, walk.GEMM) for row in self._plan.rows)
         """Whether `start_threads` must be called before a run."""
@@ -374,11 +394,21 @@ class Executable:
         except IndexError:
             return Frame(self._plan)
 
-    def run(self, arrays: Sequence[Array]) -> list[Array]:
+    def _updated_positions(self) -> list[tuple[int, int, int]]:
+        """For each update the position of the state among the inputs, of the output among the fixed ones, its slot."""
+        program = self._plan.program
+        fixed = self._plan.fixed_outputs()
+        return [(program.inputs.index(state), fixed.index(result), result) for state, result in program.updates]
+
+    def run(self, arrays: Sequence[Array], holders: tuple[Any, ...] = ()) -> list[Array]:
         """The outputs for these inputs, whose dtypes and shapes the caller has checked.
 
-        Inputs are never written, and no output shares memory with one. Raises what
-        `explain` makes of a kernel's error, and what a NumPy step raises.
+        Inputs are never written, and no output shares memory with one, but for this: `holders` are,
+        for each update of the program, what has its input in a slot `array`. If those slots and the list
+        `arrays` hold the only references to these inputs, all updates are written where their inputs
+        lie, and are the same arrays. Until then nothing can fail, and nobody sees them half written.
+
+        Raises what `explain` makes of a kernel's error, and what a NumPy step raises.
         """
         if len(arrays) != self._input_count:
             raise GraphjitError(f"{len(arrays)} arrays for {self._input_count} inputs")
@@ -389,16 +419,49 @@ class Executable:
         except IndexError:
             frame = Frame(self._plan)
         try:
-            outputs = [make(*facts) for make, facts in self._results]
+            if self._tail is None or not self._binds or not self._sequencer.counts:
+                holders = ()
+            outputs = self._outputs_over(arrays) if holders else [make(*facts) for make, facts in self._results]
             if self._binds:
                 answer = self._start((*arrays, *outputs), frame.pointer, 0)
             else:
                 answer = self._bind(frame, arrays, outputs)
+            if answer and answer == self._tail:
+                answer = self._run_tail(frame, arrays, outputs, holders)
             if answer:
-                return self._go_on(frame, arrays, outputs, answer)
+                return self._go_on(frame, arrays, outputs, answer, holders)
             return outputs
         finally:
             self._frames.append(frame)
+
+    def _outputs_over(self, arrays: Sequence[Array]) -> list[Array]:
+        """New arrays for the outputs, apart from those that may lie where their inputs lie."""
+        return [
+            make(*facts) if place not in self._states else arrays[self._states[place]]
+            for place, (make, facts) in enumerate(self._results)
+        ]
+
+    def _run_tail(self, frame: Frame, arrays: Sequence[Array], outputs: list[Array], holders: tuple[Any, ...]) -> int:
+        """Run what writes updates: over the states if nobody else sees them, else into new arrays."""
+        tail = self._tail
+        assert tail is not None
+        if not holders:
+            return int(self._resume(None, frame.pointer, tail))
+        states = tuple([arrays[source] for source, _place, _slot in self._updated])
+        if all(map(shows_all_owners, states)):
+            self._offset = self._offset or layout.slot_offset(type(holders[0]), "array")
+            answer = self._sequencer.commit(states, holders, self._offset, frame.pointer, tail)
+            if answer != walk.SEEN:
+                return answer
+        self._renew(frame, outputs)
+        return int(self._resume(None, frame.pointer, tail))
+
+    def _renew(self, frame: Frame, outputs: list[Array]) -> None:
+        """Give the outputs that replace states memory of their own."""
+        slots = self._plan.program.slots
+        for _source, place, number in self._updated:
+            outputs[place] = allocate_state(slots[number].shape, slots[number].dtype)
+            frame.addresses[number] = address_of(outputs[place])
 
     def _bind(self, frame: Frame, arrays: Sequence[Array], outputs: Sequence[Array]) -> int:
         """Bind and run without reading NumPy's objects from native code."""
@@ -409,16 +472,24 @@ class Executable:
             frame.addresses[number] = address_of(array)
         return int(self._resume(None, frame.pointer, 0))
 
-    def _go_on(self, frame: Frame, arrays: Sequence[Array], outputs: list[Array], answer: int) -> list[Array]:
+    def _go_on(
+        self, frame: Frame, arrays: Sequence[Array], outputs: list[Array], answer: int, holders: tuple[Any, ...]
+    ) -> list[Array]:
         """Take care of whatever made the walk stop before its end, until it ends."""
         if answer == walk.NOT_PLAIN:
             plain = [np.require(array, requirements=["C", "A"]) for array in arrays]
+            if holders:
+                self._renew(frame, outputs)
             return self._restart(frame, plain, outputs)
         self._fill(frame, arrays, outputs)
         try:
             while answer:
                 if answer < 0:
                     raise self._error(frame, -answer - 1)
+                if answer == self._tail:
+                    self._let_go_of_states(frame)
+                    answer = self._run_tail(frame, arrays, outputs, holders)
+                    continue
                 self._numpy_step(frame, answer - 1)
                 answer = self._resume(None, frame.pointer, answer)
             return self._collected(frame, outputs)
@@ -430,7 +501,7 @@ class Executable:
             answer = self._start((*arrays, *outputs), frame.pointer, 0)
         else:
             answer = self._bind(frame, arrays, outputs)
-        return self._go_on(frame, arrays, outputs, answer) if answer else outputs
+        return self._go_on(frame, arrays, outputs, answer, ()) if answer else outputs
 
     def _fill(self, frame: Frame, arrays: Sequence[Array], outputs: Sequence[Array]) -> None:
         """Make inputs and outputs known by slot, for NumPy steps."""
@@ -447,6 +518,11 @@ class Executable:
         for number, slot in self._plan.program.slots.items():
             if slot.dynamic or slot.kind in ("input", "output"):
                 frame.values[number] = None
+
+    def _let_go_of_states(self, frame: Frame) -> None:
+        """So that their references are those of the caller, and of `outputs`."""
+        for state, result in self._plan.program.updates:
+            frame.values[state] = frame.values[result] = None
 
     def _error(self, frame: Frame, row: int) -> Exception:
         step = self._plan.program.steps[self._plan.row_steps[row]]

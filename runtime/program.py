@@ -170,3 +170,7 @@ class Program:
     outputs: tuple[int, ...]
     arena_bytes: int = 0
     constants: Mapping[int, npt.NDArray[Any]] = field(default_factory=dict)
+    updates: tuple[tuple[int, int], ...] = ()
+    """Pairs of slots, an input and an output: the output may lie where the input lies."""
+    tail: int = 0
+    """The first of the steps that write such outputs: those before do not, and these cannot fail."""

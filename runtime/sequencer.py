@@ -5,7 +5,7 @@ A table is rows of eight uint64 words, the first of which says what the row is:
     END                               stop; the answer is 0
     KERNEL   address, block, lo, hi   call a kernel; a nonzero code stops the walk
     GEMM     block                    a matrix product, described by `GEMM_WORDS`
-    COPY     target, source, bytes    slots; they do not overlap
+    COPY     target, source, bytes    slots; they do not overlap, or are the same, and then nothing is done
     PAUSE                             stop; the answer is this row's number + 1
     SHARED   address, block, lo, hi, part
                                       as KERNEL, in parts of `part` rounds that threads share
@@ -36,8 +36,11 @@ nothing was done. Knows nothing of programs.
 from __future__ import annotations
 
 import ctypes
+import sys
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
+
+import numpy as np
 
 from graphjit.runtime import objectlayout as layout
 from graphjit.runtime.kernel_language import STATUS_WORDS
@@ -61,6 +64,9 @@ ROW: Final = 13
 GROW: Final = 14
 ROW_WORDS: Final = 8
 NOT_PLAIN: Final = -(2**63)
+SEEN: Final = NOT_PLAIN + 1
+KNOWN_REFERENCES: Final = 4
+"""To an array that is written where it lies: its holder's, those of the lists of inputs and outputs, of `commit`."""
 CODE_WORD: Final = STATUS_WORDS - 1
 
 GEMM_WORDS: Final = (
@@ -383,6 +389,9 @@ product:
 copy:
 {_slot_address("w1")}{_slot_address("w2")}  %target = inttoptr i64 %w1.address to ptr
   %source = inttoptr i64 %w2.address to ptr
+  %same = icmp eq i64 %w1.address, %w2.address
+  br i1 %same, label %advance, label %move
+move:
   call void @llvm.memcpy.p0.p0.i64(ptr %target, ptr %source, i64 %w3, i1 false)
   br label %advance
 advance:
@@ -408,6 +417,44 @@ def sequencer_ir() -> str:
     return share_ir() + _gemm_ir() + _run_ir()
 
 
+def commit_ir() -> str:
+    """`entry(arrays, frame, row, run, holders, count, offset)`: run on from a row, if nobody else sees the arrays.
+
+    Each of `count` arrays has to be what the holder at its place in a tuple has `offset` bytes behind its
+    beginning, and to have `KNOWN_REFERENCES`; else nothing is done, and the answer is `SEEN`.
+    """
+    return f"""
+define i64 @entry(ptr %arrays, ptr %frame, i64 %row, ptr %run, ptr %holders, i64 %count, i64 %offset) {{
+entry:
+  %items = getelementptr i8, ptr %arrays, i64 {layout.ITEMS}
+  %owners = getelementptr i8, ptr %holders, i64 {layout.ITEMS}
+  br label %each
+each:
+  %k = phi i64 [ 0, %entry ], [ %next, %take ]
+  %left = icmp ult i64 %k, %count
+  br i1 %left, label %take, label %go
+take:
+  %item.at = getelementptr ptr, ptr %items, i64 %k
+  %item = load ptr, ptr %item.at
+  %owner.at = getelementptr ptr, ptr %owners, i64 %k
+  %owner = load ptr, ptr %owner.at
+  %slot = getelementptr i8, ptr %owner, i64 %offset
+  %current = load ptr, ptr %slot
+  %same = icmp eq ptr %current, %item
+  %found = load i32, ptr %item
+  %alone = icmp eq i32 %found, {KNOWN_REFERENCES}
+  %good = and i1 %same, %alone
+  %next = add i64 %k, 1
+  br i1 %good, label %each, label %seen
+seen:
+  ret i64 {SEEN}
+go:
+  %answer = call i64 %run(ptr null, ptr %frame, i64 %row)
+  ret i64 %answer
+}}
+"""
+
+
 class Sequencer:
     """The compiled sequencer and the ways to call it."""
 
@@ -421,11 +468,37 @@ class Sequencer:
         """The same while other Python threads wait: for runs that are shorter than handing over."""
         self.resume = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, frame, row)(self.code.address)
         """`resume(None, frame, row)`: run on from a row."""
+        self._commit_code = load_ir(commit_ir(), "commit")
+        words = (ctypes.c_uint64, ctypes.c_uint64)
+        self._commit = ctypes.PYFUNCTYPE(
+            ctypes.c_int64, ctypes.py_object, frame, row, ctypes.c_void_p, ctypes.py_object, *words
+        )(self._commit_code.address)
+        self.counts = _references_are_known()
+        """Whether `commit` may be called."""
         self.binds = layout.tuples_are_known() and layout.arrays_are_known()
         """Whether arrays may be handed over as a tuple; else their addresses are asked from Python."""
+
+    def commit(self, arrays: tuple[Any, ...], holders: tuple[Any, ...], offset: int, frame: int, row: int) -> int:
+        """Run on from a row while other Python threads wait, if each array is its holder's and nobody else sees it.
+
+        Otherwise nothing is done, and the answer is `SEEN`.
+        """
+        return int(self._commit(arrays, frame, row, self.code.address, holders, len(arrays), offset))
 
 
 @lru_cache(maxsize=1)
 def sequencer() -> Sequencer:
     """This process's sequencer."""
     return Sequencer()
+
+
+def _references_are_known() -> bool:
+    """Whether the number of an object's references stands where `commit` reads it, and other threads wait meanwhile."""
+    if not getattr(sys, "_is_gil_enabled", lambda: True)():
+        return False
+    array = np.zeros(3)
+    held = (array, array)
+    count = ctypes.c_uint32.from_address(id(array))
+    first = count.value
+    more = [array] * 5
+    return (first, count.value, len(held), len(more)) == (3, 8, 2, 5)

@@ -12,7 +12,7 @@ from graphjit.compiler.tensortype import type_of_array
 from .differentiated import Differentiable
 from .program import Options, Program
 from .signature import Call
-from .state import State, read
+from .state import State, read, replace_all
 from .tensor import Tensor
 from .tracing import (
     Argument,
@@ -40,7 +40,10 @@ class Concrete:
 
     def __init__(self, traced: TracedFunction, options: Options) -> None:
         self.traced = traced
-        self.program = Program(traced.graph, options)
+        count = traced.results.count
+        self.program = Program(
+            traced.graph, options, [(source, count + number) for number, source in enumerate(traced.updates)]
+        )
         self._hits = 0
         self.native_hits = np.zeros(1, np.int64)
         """Counts the calls that ran without Python."""
@@ -52,7 +55,10 @@ class Concrete:
         self.variables: list[State] = [source.variable for source in by_rank[Rank.VARIABLE]]
         self._others = by_rank[Rank.CONVERTED]
         self._updates = [traced.sources[index] for index in traced.updates]
-        self._count = traced.results.count
+        self._count = count
+        captured = all(isinstance(source, CapturedVariable) for source in self._updates)
+        self._holders = tuple(self._updated(None)) if captured else ()
+        """What is updated where it lies, unless it is an argument, which others see."""
         self._differentiable: dict[Any, Differentiable] = {}
 
     @property
@@ -96,11 +102,14 @@ class Concrete:
 
     def run(self, arrays: list[Array], call: Call | None) -> Any:
         """Run the graph; only when it has succeeded do variables get their new values."""
-        outputs = self.program.run(self.inputs(arrays, call))
+        inputs = self.inputs(arrays, call)
+        if not self._updates:
+            outputs = self.program.run(inputs)
+        else:
+            outputs = self.program.run_updating(inputs, self._holders)
+            if outputs[self._count] is not inputs[self.traced.updates[0]]:
+                replace_all(self._updated(call), outputs[self._count :])
         self._hits += 1
-        if self._updates:
-            for variable, array in zip(self._updated(call), outputs[self._count :], strict=True):
-                variable.array = array
         return self.traced.results.put_together([Tensor(array) for array in outputs[: self._count]])
 
     def run_recorded(self, call: Call, scope: Scope) -> Any:
@@ -116,8 +125,7 @@ class Concrete:
             graph = self._differentiable.setdefault(shapes, made)
         tensors, updates = graph.run(scope, operands)
         self._hits += 1
-        for variable, array in zip(self._updated(call), updates, strict=True):
-            variable.array = array
+        replace_all(self._updated(call), updates)
         return self.traced.results.put_together(tensors)
 
     def _operand(self, source: Source, call: Call) -> Any:

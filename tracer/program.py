@@ -53,8 +53,11 @@ class Compiled:
     milliseconds: float
 
 
-def compile_graph(graph: Graph, options: Options) -> Compiled:
-    """Optimise a graph with static input shapes, and make it ready to run."""
+def compile_graph(graph: Graph, options: Options, updates: Sequence[tuple[int, int]] = ()) -> Compiled:
+    """Optimise a graph with static input shapes, and make it ready to run.
+
+    `updates` are pairs of positions, an input and the output that replaces it.
+    """
     begin = time.perf_counter()
     if options.check == "nan":
         return Compiled(lambda arrays: run_checked(graph, arrays), graph, (), None, 0.0)
@@ -65,7 +68,7 @@ def compile_graph(graph: Graph, options: Options) -> Compiled:
     from graphjit.compiler.pipeline import optimize
 
     stages = optimize(graph)
-    runner = jit.build(stages[-1].graph)
+    runner = jit.build(stages[-1].graph, updates)
     return Compiled(runner.run, graph, tuple(stages), runner, (time.perf_counter() - begin) * 1e3)
 
 
@@ -88,9 +91,11 @@ _MOST_SHAPES = 64
 class Program:
     """A graph whose inputs may have unknown sizes, compiled once for each combination of actual shapes."""
 
-    def __init__(self, graph: Graph, options: Options) -> None:
+    def __init__(self, graph: Graph, options: Options, updates: Sequence[tuple[int, int]] = ()) -> None:
         self.graph = graph
         self.options = options
+        self.updates = tuple(updates)
+        """Pairs of positions, an input and the output that replaces it as the value of a variable."""
         self._lock = threading.Lock()
         self._by_shapes: dict[Hashable, Compiled] = {}
         self._only: Run | None = None
@@ -100,6 +105,11 @@ class Program:
         """The outputs for these inputs, whose types were checked."""
         only = self._only
         return self.compiled(arrays).run(arrays) if only is None else only(arrays)
+
+    def run_updating(self, arrays: list[Array], holders: tuple[Any, ...]) -> list[Array]:
+        """The same; where nobody else sees the arrays of the holders, outputs that replace them are these arrays."""
+        runner = self.compiled(arrays).runner
+        return self.run(arrays) if runner is None else runner.run(arrays, holders)
 
     def compiled(self, arrays: Sequence[Array]) -> Compiled:
         """The compiled graph for the shapes of these arrays."""
@@ -123,7 +133,7 @@ class Program:
         from graphjit.compiler.specialize import specialize
 
         special = specialize(self.graph, [type_of_array(array) for array in arrays])
-        found = compile_graph(special, self.options)
+        found = compile_graph(special, self.options, self.updates)
         while len(self._by_shapes) >= _MOST_SHAPES:
             del self._by_shapes[next(iter(self._by_shapes))]
         self._by_shapes[key] = found

@@ -7,9 +7,11 @@ variable's array; a trace adds an input at the first read and replaces the lates
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from itertools import repeat
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -41,6 +43,12 @@ class State(ReadsAsOperand):
     @abstractmethod
     def type(self) -> TensorType:
         """dtype and shape of what is held now."""
+
+
+def replace_all(states: Iterable[State], arrays: Iterable[np.ndarray[Any, Any]]) -> None:
+    """Let each state hold another array: all of them, or none, whoever interrupts."""
+    # no step of the interpreter lies between two assignments, so no signal's exception does
+    deque(map(setattr, states, repeat("array"), arrays), maxlen=0)
 
 
 class StateInterpreter(Interpreter):

@@ -14,6 +14,7 @@ from graphjit.runtime.executable import Executable
 
 from ..controlplan import ControlPlanner
 from ..graph import Graph
+from ..inplace import Updates
 from ..location import add_location
 from ..passes.fuse import Refusal, fuse_and_explain
 from ..plan import PlannedStep, plan
@@ -31,9 +32,13 @@ class NativeRunner:
     refusals: tuple[Refusal, ...]
     build_ms: float
 
-    def run(self, arrays: Sequence[np.ndarray[Any, Any]]) -> list[np.ndarray[Any, Any]]:
-        """The outputs of the graph for these inputs, in buffers of their own."""
-        return self.executable.run(arrays)
+    def run(self, arrays: Sequence[np.ndarray[Any, Any]], holders: tuple[Any, ...] = ()) -> list[np.ndarray[Any, Any]]:
+        """The outputs of the graph for these inputs, in buffers of their own.
+
+        With `holders`, what has the inputs that outputs replace in slots `array`, an output may be its
+        input's array.
+        """
+        return self.executable.run(arrays, holders)
 
     def report(self, trace_ms: float = 0.0) -> Report:
         """What became of the graph."""
@@ -73,9 +78,9 @@ def explain(tag: object, code: int, detail: tuple[int, ...]) -> Exception:
     return error
 
 
-def build(graph: Graph) -> NativeRunner:
-    """Compile an optimised graph whose inputs have static shapes."""
+def build(graph: Graph, updates: Updates = ()) -> NativeRunner:
+    """Compile an optimised graph whose inputs have static shapes; `updates` tells which outputs replace inputs."""
     begin = time.perf_counter()
     fused, refusals = fuse_and_explain(graph)
-    executable = Executable(plan(fused, ControlPlanner), explain)
+    executable = Executable(plan(fused, updates, ControlPlanner), explain)
     return NativeRunner(fused, executable, tuple(refusals), (time.perf_counter() - begin) * 1e3)

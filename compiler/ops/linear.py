@@ -10,7 +10,7 @@ import numpy as np
 from graphjit.runtime.errors import InvalidArgumentError, ShapeError
 
 from ..dispatch import apply
-from ..op import Example, Kind, Op, declare
+from ..op import Differentiability, Example, Kind, Op, declare
 from ..operand import PUBLIC, as_operands, public, require_kind, require_same_dtype
 from ..tensortype import Dimension, Shape, TensorType, broadcast_shapes, element_count, normalize_axis
 from .broadcasting import sum_to_shape_of
@@ -133,6 +133,43 @@ matmul_op = declare(
         domain=(0.5, 2.0),  # sums that cancel could be any number of units apart
         ulp=64.0,
         doc="The product of matrices in the last two axes; the axes before them broadcast.",
+    )
+)
+
+
+def _accumulate_type(
+    types: tuple[TensorType, ...], *, alpha: float, transpose_a: bool, transpose_b: bool
+) -> tuple[TensorType, ...]:
+    (product,) = _matmul_type(types[:2], transpose_a=transpose_a, transpose_b=transpose_b)
+    require_same_dtype(types)
+    if product != types[2]:
+        raise ShapeError(f"the product has shape {product.shape}, but is added to shape {types[2].shape}")
+    return (product,)
+
+
+def _accumulate_array(a: Array, b: Array, c: Array, *, alpha: float, transpose_a: bool, transpose_b: bool) -> Array:
+    product = _matmul_array(a, b, transpose_a=transpose_a, transpose_b=transpose_b)
+    return np.asarray(c + product * a.dtype.type(alpha), dtype=c.dtype)
+
+
+accumulate_op = declare(
+    Op(
+        name="accumulate_matmul",
+        kind=Kind.CONTRACTION,
+        infer=_accumulate_type,
+        numpy=_accumulate_array,
+        gradient=Differentiability.MISSING,
+        fails=lambda types, _: not all(type.is_static for type in types),
+        examples=(
+            Example(("f64[2,3]", "f64[3,4]", "f64[2,4]"), {"alpha": -0.5, **_flags()}),
+            Example(("f32[64,7]", "f32[64,5]", "f32[7,5]"), {"alpha": 1.0, **_flags(transpose_a=True)}),
+            Example(("f64[3,2,3]", "f64[4,3]", "f64[3,2,4]"), {"alpha": 2.0, **_flags(transpose_b=True)}),
+            Example(("f64[2,0]", "f64[0,4]", "f64[2,4]"), {"alpha": 3.0, **_flags()}),
+        ),
+        dtypes="f",
+        domain=(0.5, 2.0),
+        ulp=64.0,
+        doc="c + alpha * (a @ b) for operands a, b, c: written by the pass of this name, before kernels are made.",
     )
 )
 

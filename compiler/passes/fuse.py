@@ -542,8 +542,9 @@ class _Materializer:
     def with_blas_operands(self, equation: Equation) -> Equation:
         if equation.op.kind is not Kind.CONTRACTION or not runs_in_blas(equation):
             return equation
-        a, b = (self.places[value] for value in equation.operands)
-        if as_product(equation, a, b) is not None:
+        a, b, *added = (self.places[value] for value in equation.operands)
+        plain = all(place.root is value for place, value in zip(added, equation.operands[2:], strict=True))
+        if plain and as_product(equation, a, b) is not None:
             return equation
         operands = tuple(
             value if self.places[value].root is value else self.copied(value, equation) for value in equation.operands
