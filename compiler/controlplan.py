@@ -16,6 +16,7 @@ from graphjit.runtime.program import PIECE_COST, Action, ControlStep, KernelStep
 from .control import BRANCHES, runs_natively
 from .graph import Equation, Graph, Value
 from .loopkernel import LoopKernel, is_scalar_loop, scan_kernel, while_kernel
+from .maploop import is_map_loop, map_cost, map_kernel
 from .ops.branching import branches_of, cond_op
 from .ops.looping import while_op
 from .plan import PlannedStep, Planner, find_parts
@@ -58,7 +59,7 @@ class ControlPlanner(Planner):
     def add(self, equation: Equation) -> None:
         if not runs_natively(equation):
             super().add(equation)
-        elif is_scalar_loop(equation):
+        elif is_scalar_loop(equation) or is_map_loop(equation):
             self.add_loop_kernel(equation)
         elif equation.op in BRANCHES:
             self.add_branches(equation)
@@ -286,7 +287,8 @@ class ControlPlanner(Planner):
         if equation.op is while_op:
             self.add_while_kernel(equation)
             return
-        loop = scan_kernel(equation)
+        is_map = is_map_loop(equation)
+        loop = map_kernel(equation) if is_map else scan_kernel(equation)
         slots = {
             buffer: self.slot_of(operand)
             for buffer, operand in zip(loop.inputs.values(), equation.operands[1:], strict=True)
@@ -296,7 +298,7 @@ class ControlPlanner(Planner):
             for buffer, value in zip((*loop.finals, *loop.stacked), equation.outputs, strict=True)
         )
         work = equation.attributes["length"] * len(equation.attributes["body"].equations)
-        self.add_emitted(loop, slots, equation, _STATEMENT_COST * work)
+        self.add_emitted(loop, slots, equation, map_cost(equation) if is_map else _STATEMENT_COST * work)
 
     def add_while_kernel(self, equation: Equation) -> None:
         loop = while_kernel(equation)
@@ -327,7 +329,9 @@ class ControlPlanner(Planner):
             self.last[number] = len(self.steps)
         block = tuple(word.number if word.buffer is None else slots[word.buffer] for word in kernel.words)
         name = f"{equation.op.name}_loop"
-        self.steps.append(KernelStep(kernel.text, name, block, 1, name, PlannedStep(equation, kernel), cost))
+        self.steps.append(
+            KernelStep(kernel.text, name, block, kernel.extent, name, PlannedStep(equation, kernel), cost)
+        )
 
     def stacked_slots(self, equation: Equation, inside: Sequence[Value], rounds: int) -> list[tuple[int, Value]]:
         """The slots of a scan's stacked results, with what a round adds to each."""

@@ -66,7 +66,9 @@ class LoopKernel:
 
 
 @dataclass
-class _Writer:
+class LoopWriter:
+    """Writes the text of a kernel with a loop."""
+
     lines: list[str] = field(default_factory=list)
     header: list[str] = field(default_factory=list)
     words: list[Word] = field(default_factory=list)
@@ -147,12 +149,14 @@ class _Writer:
             if source != name:
                 self.line(f"{name} = {dtype_name(value.type.dtype)}({source})", indent)
 
-    def finished(self, name: str) -> EmittedKernel:
+    def finished(self, name: str, extent: int = 1) -> EmittedKernel:
+        """The kernel, whose outermost loop has so many rounds."""
         lines = [f"# {name}", "def kernel(addresses, block, lo, hi):", *self.header, *self.lines, "    return 0", ""]
-        return EmittedKernel("\n".join(lines), tuple(self.words), 1, tuple(self.checks))
+        return EmittedKernel("\n".join(lines), tuple(self.words), extent, tuple(self.checks))
 
 
-def _buffer(value: Value) -> Value:
+def buffer_like(value: Value) -> Value:
+    """What stands for the buffer of a value."""
     return Value(value.type, value.name)
 
 
@@ -160,9 +164,9 @@ def while_kernel(equation: Equation) -> LoopKernel:
     """The kernel of a scalar `while`."""
     condition, body = equation.attributes["condition"], equation.attributes["body"]
     count: int = equation.attributes["carried"]
-    writer = _Writer()
-    finals = tuple(map(_buffer, body.inputs[:count]))
-    captured = {place: _buffer(body.inputs[place]) for place in range(count, len(body.inputs))}
+    writer = LoopWriter()
+    finals = tuple(map(buffer_like, body.inputs[:count]))
+    captured = {place: buffer_like(body.inputs[place]) for place in range(count, len(body.inputs))}
     rounds, more = Value(TensorType(int64, ()), "rounds"), Value(TensorType(bool_, ()), "more")
     pointers = [writer.pointer(one) for one in finals]
     places = {place: writer.pointer(one) for place, one in captured.items()}
@@ -194,7 +198,7 @@ def while_kernel(equation: Equation) -> LoopKernel:
     return LoopKernel(writer.finished("while_" + body.name), captured, finals, (), rounds, more)
 
 
-def _ask(writer: _Writer, condition: Graph, inputs: Sequence[str], indent: int) -> None:
+def _ask(writer: LoopWriter, condition: Graph, inputs: Sequence[str], indent: int) -> None:
     names = dict(zip(condition.inputs, inputs, strict=True))
     writer.statements(condition, names, indent)
     writer.line(f"again = boolean({names[condition.outputs[0]]})", indent)
@@ -205,10 +209,10 @@ def scan_kernel(equation: Equation) -> LoopKernel:
     attributes = equation.attributes
     body: Graph = attributes["body"]
     count, sliced = attributes["carried"], attributes["sliced"]
-    writer = _Writer()
-    inputs = {place: _buffer(value) for place, value in enumerate(body.inputs)}
-    finals = tuple(map(_buffer, body.outputs[:count]))
-    stacked = tuple(map(_buffer, body.outputs[count:]))
+    writer = LoopWriter()
+    inputs = {place: buffer_like(value) for place, value in enumerate(body.inputs)}
+    finals = tuple(map(buffer_like, body.outputs[:count]))
+    stacked = tuple(map(buffer_like, body.outputs[count:]))
     pointers = {place: writer.pointer(one) for place, one in inputs.items()}
     ends = [writer.pointer(one) for one in (*finals, *stacked)]
     writer.header.append(f"    n0 = {writer.word(Word(number=attributes['length']))}")

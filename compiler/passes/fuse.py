@@ -38,6 +38,7 @@ from ..graph import Equation, Graph, Value, constant_of
 from ..kernel_facts import runs_in_kernel
 from ..loopkernel import is_scalar_loop
 from ..loopspace import LoopSpace
+from ..maploop import is_map_loop
 from ..op import Kind
 from ..ops.control import fused_op
 from ..ops.copying import copy_op
@@ -446,7 +447,7 @@ def fuse_and_explain(graph: Graph) -> tuple[Graph, list[Refusal]]:
 
 
 def _fused_inside(equation: Equation, refusals: list[Refusal]) -> Equation:
-    if not runs_natively(equation) or is_scalar_loop(equation):
+    if not runs_natively(equation) or is_scalar_loop(equation) or is_map_loop(equation):
         return equation
     attributes = dict(equation.attributes)
     for name, value in equation.attributes.items():

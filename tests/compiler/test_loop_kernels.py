@@ -147,3 +147,33 @@ def test_histories_grow_and_are_kept() -> None:
             slope *= np.cos(wanted)
             wanted = np.sin(wanted)
         np.testing.assert_allclose(f(x, gj.constant(rounds)).numpy(), slope, rtol=1e-9)
+
+
+def mandelbrot(real: Any, imaginary: Any) -> Any:
+    def body(i: Any, a: Any, b: Any, count: Any) -> Any:
+        inside = a * a + b * b <= 4.0
+        c, d = a * a - b * b + real, 2.0 * a * b + imaginary
+        return i + 1, gj.where(inside, c, a), gj.where(inside, d, b), count + gj.cast(inside, gj.int32)
+
+    zeros = gj.zeros_like(real)
+    start = (0, zeros, zeros, gj.zeros(real.shape, gj.int32))
+    return gj.while_loop(lambda i, *_: i < 30, body, start)[3]
+
+
+@pytest.mark.parametrize("shape", [(3,), (40, 30), (7, 513)])
+def test_a_loop_over_elements_is_one_kernel(shape: tuple[int, ...]) -> None:
+    random = np.random.default_rng(0)
+    real, imaginary = gj.constant(random.uniform(-2, 1, shape)), gj.constant(random.uniform(-1, 1, shape))
+    compiled = gj.compile(mandelbrot)
+    found, wanted = compiled(real, imaginary).numpy(), mandelbrot(real, imaginary).numpy()
+    assert np.mean(found != wanted) < 0.01  # the last bit may decide on which side of the boundary a point is
+    assert "for i2 in range(rounds):" in kernels_of(compiled)
+
+
+def test_carried_arrays_and_numbers_may_change_places() -> None:
+    def f(x: Any, y: Any, s: Any, t: Any) -> Any:
+        return gj.while_loop(lambda i, *_: i < 5, lambda i, x, y, s, t: (i + 1, y, x + s, t, s + 1.0), (0, x, y, s, t))
+
+    random = np.random.default_rng(0)
+    arrays = [gj.constant(random.integers(0, 9, 600).astype(np.float64)) for _ in range(2)]
+    both_ways(f, *arrays, gj.constant(1.0, gj.float64), gj.constant(2.0, gj.float64))
