@@ -125,6 +125,17 @@ class Operators:
     def __pos__(self) -> Any:
         return PUBLIC["identity"](self)
 
+    def __divmod__(self, other: Any) -> tuple[Any, Any]:
+        return self // other, self % other
+
+    def __rdivmod__(self, other: Any) -> tuple[Any, Any]:
+        return other // self, other % self
+
+    def __round__(self, digits: int | None = None) -> Any:
+        if digits is None:
+            return PUBLIC["cast"](PUBLIC["round"](self), int32)
+        return PUBLIC["round"](self * 10.0**digits) / 10.0**digits
+
     def __eq__(self, other: object) -> Any:
         return _compare("equal", self, other)
 
@@ -184,6 +195,9 @@ class Operand(Operators):
 
     __slots__ = ()
 
+    is_weak: ClassVar[bool] = False
+    """Whether it stands for a Python number, which takes the dtype of the tensor beside it."""
+
     @property
     @abstractmethod
     def type(self) -> TensorType:
@@ -198,6 +212,10 @@ class Operand(Operators):
     def shape(self) -> TensorShape:
         """The shape; a size is None where it is only known when the graph runs."""
         return TensorShape(self.type.shape)
+
+    def as_weak(self) -> Operand:
+        """The same as what stands for a Python number; a tensor with numbers stays what it is."""
+        return self
 
     @property
     def ndim(self) -> int:
@@ -295,19 +313,41 @@ def as_operands(*values: Any) -> tuple[Operand, ...]:
     Without any operand among them, the common dtype of the values decides.
     """
     dtype: DType | None = None
+    has_weak = False
     for value in values:
         if isinstance(value, Operand):
-            dtype = value.type.dtype
-            break
-        if isinstance(value, ReadsAsOperand):
+            if value.is_weak:
+                has_weak = True
+            elif dtype is None:
+                dtype = value.type.dtype
+        elif dtype is None and isinstance(value, ReadsAsOperand):
             dtype = value.dtype
-            break
+    if has_weak:
+        return _with_weak_operands(values, dtype)
     if dtype is None and len(values) > 1:
         dtype = _common_dtype(values)
     try:
         return tuple(as_operand(value, dtype) for value in values)
     except DtypeError as error:
         raise current_interpreter().dtypes_refused(values, error) from None
+
+
+def _with_weak_operands(values: Sequence[Any], dtype: DType | None) -> tuple[Operand, ...]:
+    """The same where some operands stand for Python numbers; if all do, so does what is computed from them."""
+    if dtype is not None or any(isinstance(value, np.ndarray | np.generic) or holds_operand(value) for value in values):
+        return tuple(adapted(as_operand(value, dtype), dtype) for value in values)
+    dtypes = [value.type.dtype if isinstance(value, Operand) else as_operand(value).type.dtype for value in values]
+    widest = max(dtypes, key=lambda one: _order(one.numpy.kind))
+    return tuple(adapted(as_operand(value, widest), widest).as_weak() for value in values)
+
+
+def adapted(operand: Operand, dtype: DType | None) -> Operand:
+    """An operand that stands for a Python number as one of a dtype, where such a number can have it."""
+    own = operand.type.dtype
+    if dtype is None or own is dtype or not operand.is_weak or _order(own.numpy.kind) > _order(dtype.numpy.kind):
+        return operand
+    cast: Operand = PUBLIC["cast"](operand, dtype)
+    return cast
 
 
 def _common_dtype(values: Sequence[Any]) -> DType | None:
@@ -470,6 +510,7 @@ __all__ = [
     "Operand",
     "Operators",
     "ReadsAsOperand",
+    "adapted",
     "as_array",
     "as_operand",
     "as_operands",

@@ -60,7 +60,8 @@ class SubgraphWriter(GraphWriter):
         if self.closed:
             raise leaked(operand) if isinstance(operand, Symbol) else AssertionError("the graph is finished")
         outer = self._outer(operand)
-        return self._written_again(outer) or self._captured_symbol(outer)
+        written = self._written_again(outer)
+        return self._captured_symbol(outer) if written is None else written
 
     def _outer(self, operand: Operand) -> Operand:
         """The operand as the graph around knows it."""

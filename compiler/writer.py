@@ -18,7 +18,7 @@ from .dispatch import Interpreter, current_interpreter, interpreting
 from .graph import Equation, Graph, Literal, Location, Value
 from .holders import describe_holder
 from .location import add_location, describe, user_location, user_location_and_name
-from .op import Op, find_op
+from .op import Kind, Op, find_op
 from .operand import Operand
 from .reference import Reference
 from .tensortype import TensorType
@@ -50,6 +50,10 @@ class Symbol(Operand):
         """A hashable stand-in for the value itself."""
         return Reference(self, self.value)
 
+    def as_weak(self) -> WeakSymbol:
+        """The same value, standing for a Python number."""
+        return WeakSymbol(self.value, self.writer, self.location)
+
     def __repr__(self) -> str:
         return f"<gj.Symbol %{self.value.name or '?'}: shape={self.shape}, dtype={self.dtype.name}>"
 
@@ -64,7 +68,8 @@ class Symbol(Operand):
 
     def __bool__(self) -> bool:
         error = self._needs_value("bool()")
-        error.args = (" ".join([error.message, *(advice() for advice in truth_advice)]).rstrip(),)
+        advice = [one for one in (give() for give in truth_advice) if one]
+        error.args = (". ".join([error.message, *advice]),)
         raise error
 
     def __float__(self) -> float:
@@ -91,6 +96,14 @@ class Symbol(Operand):
 
     def __reduce__(self) -> Any:
         raise self._needs_value("pickling")
+
+
+class WeakSymbol(Symbol):
+    """A value that a Python number became because it is only known when the graph runs: it takes any fitting dtype."""
+
+    __slots__ = ()
+
+    is_weak = True
 
 
 class GraphWriter(Interpreter):
@@ -149,7 +162,10 @@ class GraphWriter(Interpreter):
         except GraphjitError as error:
             add_location(error, location)
             raise
-        return self.append(op, values, attributes, types, location, name)
+        outputs = self.append(op, values, attributes, types, location, name)
+        if operands and operands[0].is_weak and _gives_number(op, operands, attributes):
+            return tuple(one.as_weak() for one in outputs)
+        return outputs
 
     def append(
         self,
@@ -221,6 +237,11 @@ class GraphWriter(Interpreter):
         """The graph that was written."""
         values = tuple(self.lift(output).value for output in outputs)
         return Graph(self.name, tuple(self.inputs), tuple(self.equations), values)
+
+
+def _gives_number(op: Op, operands: Sequence[Operand], attributes: Mapping[str, Any]) -> bool:
+    """Whether Python would compute a number here: from numbers only, and without a dtype that was asked for."""
+    return op.kind is Kind.ELEMENTWISE and "dtype" not in attributes and all(one.is_weak for one in operands)
 
 
 def leaked(symbol: Symbol) -> ScopeError:

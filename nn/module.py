@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from graphjit.runtime.errors import FailedPreconditionError, InvalidArgumentError
+from graphjit.tracer.converting import as_called
 from graphjit.tracer.namescope import name_scope
 from graphjit.tracer.state import State
 
@@ -130,7 +131,7 @@ class Module:
         @functools.wraps(method)
         def in_scope(self: Module, *args: Any, **kwargs: Any) -> Any:
             with self.name_scope:
-                return method(self, *args, **kwargs)
+                return as_called(method)(self, *args, **kwargs)
 
         return in_scope
 

@@ -11,13 +11,12 @@ from typing import Any
 import numpy as np
 
 from graphjit.compiler.location import describe
-from graphjit.compiler.operand import AdaptingNumber, Operand, as_array, as_operand
+from graphjit.compiler.operand import AdaptingNumber, Operand, ReadsAsOperand, adapted, as_array, as_operand
 from graphjit.compiler.tensortype import DType, TensorType, as_dtype
-from graphjit.compiler.writer import Symbol
+from graphjit.compiler.writer import Symbol, WeakSymbol
 from graphjit.runtime.errors import DtypeError, GraphjitError, InvalidArgumentError, ShapeError
 
 from .signature import shortened
-from .state import State
 from .structure import leaf_paths
 
 _WEAK_ORDER = (bool, int, float, complex)
@@ -43,12 +42,12 @@ class Undefined:
 
 def is_weak(leaf: Any) -> bool:
     """Whether it is a Python number, which takes any fitting dtype."""
-    return type(leaf) in _WEAK_ORDER or isinstance(leaf, AdaptingNumber)
+    return type(leaf) in _WEAK_ORDER or isinstance(leaf, AdaptingNumber | WeakSymbol)
 
 
 def is_value(leaf: Any) -> bool:
     """Whether it is a tensor or can become one."""
-    return isinstance(leaf, Operand | State | np.ndarray | np.generic) or is_weak(leaf)
+    return isinstance(leaf, Operand | ReadsAsOperand | np.ndarray | np.generic) or is_weak(leaf)
 
 
 def dtype_of(leaf: Any) -> DType | None:
@@ -62,9 +61,13 @@ def weak_dtype(leaves: Sequence[Any]) -> DType:
     """The dtype of Python numbers among which the widest decides."""
 
     def width(leaf: Any) -> int:
+        if isinstance(leaf, WeakSymbol):
+            return {"b": 0, "i": 1, "u": 1, "f": 2, "c": 3}[leaf.type.dtype.numpy.kind]
         return max(place for place, kind in enumerate(_WEAK_ORDER) if isinstance(leaf, kind))
 
     widest = max(leaves, key=width)
+    if isinstance(widest, WeakSymbol):
+        return widest.type.dtype
     if isinstance(widest, AdaptingNumber):
         return widest.adapted(None).type.dtype
     return as_dtype(as_array(widest).dtype)
@@ -73,6 +76,8 @@ def weak_dtype(leaves: Sequence[Any]) -> DType:
 def same_object(leaves: Sequence[Any]) -> bool:
     """Whether leaves that are no tensors are one and the same."""
     first = leaves[0]
+    if isinstance(first, Operand):
+        return all(leaf is first for leaf in leaves)
     return all(leaf is first or (type(leaf) is type(first) and _equal(leaf, first)) for leaf in leaves)
 
 
@@ -121,7 +126,7 @@ def as_type_of(leaf: Any, dtype: DType, what: str) -> Operand:
     Raises:
       DtypeError: if it does not fit.
     """
-    operand = as_operand(leaf, dtype, what)
+    operand = adapted(as_operand(leaf, dtype, what), dtype)
     if operand.type.dtype is not dtype:
         raise DtypeError(f"{what} is {operand.type.dtype.name}, not {dtype.name}")
     return operand
@@ -151,6 +156,8 @@ def agreed_dtype(leaves: Sequence[Any], name: str, labels: Sequence[str]) -> DTy
 
 
 def _require_fit(leaf: Any, wanted: DType, begin: str, label: str) -> None:
+    if isinstance(leaf, WeakSymbol):
+        return
     try:
         as_array(leaf, wanted) if not isinstance(leaf, AdaptingNumber) else leaf.adapted(wanted)
     except DtypeError:

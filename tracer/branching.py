@@ -6,7 +6,7 @@ them are traced, and one equation holds their graphs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -70,11 +70,20 @@ def trace_branches(
         writers, [leaves for leaves, _ in results], LeafNames(structure, names), labels, keeps_numbers
     )
     found = iter(_written(decision, writers, operands, is_cond))
-    return unflatten(structure, [next(found) if one is _TENSOR else one for one in kept])
+    return unflatten(structure, [_taken(one, found) for one in kept])
+
+
+def _taken(kept: Any, found: Iterator[Operand]) -> Any:
+    if kept is _TENSOR:
+        return next(found)
+    return next(found).as_weak() if kept is _NUMBER else kept
 
 
 _TENSOR = object()
 """Marks the leaves that are results of the equation."""
+
+_NUMBER = object()
+"""Marks those of them that stand for Python numbers."""
 
 
 def _numbered(count: int) -> list[str]:
@@ -120,7 +129,7 @@ def _agreed(
             continue
         if not all(are_values):
             raise refuse_mixture(column, names.of(position), labels)
-        kept.append(_TENSOR)
+        kept.append(_NUMBER if keeps_numbers and all(map(is_weak, column)) else _TENSOR)
         converted = _converted(writers, column, names.of(position), labels)
         for mine, operand in zip(operands, converted, strict=True):
             mine.append(operand)

@@ -18,6 +18,7 @@ from graphjit.compiler.ops.customgradient import CustomRule, custom_gradient_op
 from graphjit.compiler.ops.deferring import deferred_op
 from graphjit.runtime.errors import InvalidArgumentError, SignatureError
 
+from .converting import as_called
 from .state import State, read, standing_in
 from .structure import flatten, unflatten
 
@@ -116,7 +117,7 @@ class _Call:
         """What the function returns for the arguments, or for the operands of the rule."""
         tensors = None if operands is None else operands[: len(self.arguments.operands)]
         args, kwargs = self.arguments.rebuilt(tensors)
-        return self.f(*args, **kwargs)
+        return as_called(self.f)(*args, **kwargs)
 
     def variables(self, operands: Sequence[Any]) -> list[tuple[State, Any]]:
         """Each variable with the operand of the rule that stands for it."""
@@ -214,8 +215,8 @@ def _called(
     gradient: Callable[..., Any], g: tuple[Any, ...], variables: Sequence[State], f: Callable[..., Any]
 ) -> tuple[Any, list[Any]]:
     if not variables:
-        return gradient(*g), []
-    answer = gradient(*g, variables=list(variables))
+        return as_called(gradient)(*g), []
+    answer = as_called(gradient)(*g, variables=list(variables))
     if not isinstance(answer, tuple | list) or len(answer) != 2:
         raise SignatureError(
             f"the gradient function of {_name(f)!r} takes variables, so it returns a pair: "

@@ -28,6 +28,7 @@ from .binding import Methods
 from .cache import CacheInfo, Entry, TraceCache
 from .callnames import CallingWriter
 from .concrete import Concrete
+from .converting import as_called, converting
 from .exploring import exploring
 from .generalizing import Generalizer
 from .guards import Guards, make_guards
@@ -199,7 +200,7 @@ class Function:
         leaves, structure = flatten(bound)
         trace = current_scope().interpreter
         scope = trace.inside(self.name) if isinstance(trace, CallingWriter) else nullcontext()
-        with running_in_trace(self, self.name, structure, leaves), scope:
+        with running_in_trace(self, self.name, structure, leaves), scope, converting(self.settings.autograph):
             return self._run_python(self._traced_target(), *bound)
 
     def eager(self, *args: Any, **kwargs: Any) -> Any:
@@ -224,14 +225,8 @@ class Function:
         return results.put_together(tensors)
 
     def _traced_target(self) -> Callable[..., Any]:
-        """What a trace calls: the Python function, with control flow that goes into the graph."""
-        target = self._target()
-        if not self.settings.autograph:
-            return target
-        # Loaded by the first trace, not by `import graphjit`.
-        from .autograph.operators.calling import converted
-
-        return converted(target)
+        """What a trace calls: the Python function, with control flow that goes into the graph if that is wanted."""
+        return as_called(self._target())
 
     def _target(self) -> Callable[..., Any]:
         """The Python function, bound to its object."""
@@ -282,7 +277,7 @@ class Function:
         target = self._target()
         objects = [leaf for leaf in call.leaves if not isinstance(leaf, Tensor | State | np.ndarray)]
         running = running_in_trace(self, self.name, call.structure, call.leaves)
-        with running, exploring(target, *objects) as explorer:
+        with running, exploring(target, *objects) as explorer, converting(self.settings.autograph):
             for one in objects:
                 explorer.add_contents(one)
             try:

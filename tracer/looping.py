@@ -7,7 +7,7 @@ traced once, and one equation holds their graphs.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -43,6 +43,8 @@ class _Leaf:
     type: TensorType | None = None
     is_open: bool = False
     """Whether its type is not settled: a number's dtype, or all of what is first assigned in the loop."""
+    is_number: bool = False
+    """Whether it stands for a Python number all the time, which takes the dtype of the tensor beside it."""
     shape: Any = None
     """The shape invariant, where one was given."""
 
@@ -100,7 +102,13 @@ def leaves_of(initial: Sequence[Any], names: Sequence[str] | None, shapes: Any =
 def put_together(leaves: Sequence[_Leaf], structure: Any, finals: Sequence[Any]) -> tuple[Any, ...]:
     """What a loop carries in the end: tensors, and what is none as it was."""
     left = iter(finals)
-    return tuple(unflatten(structure, [one.initial if one.type is None else next(left) for one in leaves]))
+    return tuple(unflatten(structure, [_final(one, left) for one in leaves]))
+
+
+def _final(one: _Leaf, finals: Iterator[Any]) -> Any:
+    if one.type is None:
+        return one.initial
+    return next(finals).as_weak() if one.is_number else next(finals)
 
 
 def carried_leaves(leaves: Sequence[_Leaf]) -> list[_Leaf]:
@@ -114,7 +122,8 @@ def _leaf(name: str, initial: Any, shape: Any) -> _Leaf:
     if not is_value(initial):
         return _Leaf(name, initial)
     if is_weak(initial):
-        return _Leaf(name, initial, TensorType(weak_dtype([initial]), ()), is_open=True, shape=shape)
+        type = TensorType(weak_dtype([initial]), ())
+        return _Leaf(name, initial, type, is_open=True, is_number=True, shape=shape)
     operand = as_operand(initial)
     type = operand.type
     if shape is not None:
@@ -142,7 +151,7 @@ def _arguments(writer: Subtrace, leaves: Sequence[_Leaf], structure: Any) -> Any
         symbol = writer.input(one.type, one.name.strip("'") if "'" in one.name else "")
         if one.is_open:
             writer.open_inputs.add(symbol.value)
-        values.append(symbol)
+        values.append(symbol.as_weak() if one.is_number else symbol)
     return unflatten(structure, values)
 
 
@@ -217,9 +226,9 @@ def _settle(leaves: list[_Leaf], results: Sequence[Any]) -> bool:
         if isinstance(result, Undefined):
             continue
         if one.is_open and is_value(result):
-            wanted = _wanted(one, result)
-            again = again or wanted != one.type
-            one.type = wanted
+            wanted, is_number = _wanted(one, result), one.is_number and is_weak(result)
+            again = again or wanted != one.type or is_number != one.is_number
+            one.type, one.is_number = wanted, is_number
     return again
 
 

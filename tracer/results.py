@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from graphjit.compiler.operand import AdaptingNumber, Operand, ReadsAsOperand, as_operand
+from graphjit.compiler.operand import PUBLIC, AdaptingNumber, Operand, ReadsAsOperand, as_operand
+from graphjit.compiler.tensortype import float32, float64
 from graphjit.runtime.errors import SignatureError
 
 from .signature import shortened, value_key
@@ -89,7 +90,8 @@ def take_results_apart(result: Any, function_name: str) -> tuple[Results, list[O
 def _as_result(leaf: Any) -> Operand | None:
     """A leaf as an operand; None where it is none."""
     if isinstance(leaf, Operand):
-        return leaf
+        # Python's quotient of integers is a float, which would become a float32.
+        return PUBLIC["cast"](leaf, float32) if leaf.is_weak and leaf.type.dtype is float64 else leaf
     if isinstance(leaf, State):
         return read(leaf)
     if isinstance(leaf, ReadsAsOperand):

@@ -17,6 +17,7 @@ from graphjit.compiler.ops.casting import cast
 from graphjit.compiler.tensortype import TensorShape, TensorSpec, as_dtype
 from graphjit.runtime.errors import FailedPreconditionError, InvalidArgumentError, ShapeError
 from graphjit.tracer.attributes import computed_attribute, not_listening
+from graphjit.tracer.converting import as_called
 from graphjit.tracer.lifting import init_scope
 from graphjit.tracer.namescope import name_scope
 from graphjit.tracer.state import State
@@ -395,7 +396,7 @@ class Layer(Module, Configurable):
             self._build_once(args)
             training = self._resolve(kwargs)
         with inside_call(training):
-            outputs = self.call(*args, **kwargs)
+            outputs = as_called(self.call)(*args, **kwargs)
             if self.activity_regularizer is not None:
                 self._penalise(outputs)
         with not_listening():

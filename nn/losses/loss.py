@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from graphjit.compiler.operand import as_operand
+from graphjit.tracer.converting import as_called
 
 from ..byname import Configurable, serialize
 from ..module import snake_case
@@ -65,7 +66,7 @@ class Loss(Configurable):
         """
         predicted = as_floats(y_pred)
         true = like(y_true, predicted)
-        return reduced(weighted(self.call(true, predicted), sample_weight), self.reduction)
+        return reduced(weighted(as_called(self.call)(true, predicted), sample_weight), self.reduction)
 
     def get_config(self) -> dict[str, Any]:
         """The arguments that every loss has."""

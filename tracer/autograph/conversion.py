@@ -141,8 +141,8 @@ def _convert_definition(definition: ast.FunctionDef, fresh: Fresh, operators: st
     changed = changed_containers(definition.body)
     lower_jumps(definition, fresh)
     declarations = _take_declarations(definition)
-    unsure = unsure_reads(definition.body, own)
-    context = Context(fresh, Liveness(definition.body), globals_, operators, _CONVERTERS)
+    unsure = unsure_reads(definition.body, own | outer | globals_)
+    context = Context(fresh, Liveness(definition.body, outer | globals_), globals_, operators, _CONVERTERS)
     body = converted_block(definition.body, context, outer | globals_, own)
     first = definition.args.posonlyargs + definition.args.args
     facts = Facts(

@@ -103,8 +103,8 @@ def _leaves(node: ast.stmt, kinds: Any) -> bool:
             return leaves(node.finalbody, kinds) or (ends and all(leaves(one.body, kinds) for one in node.handlers))
         case ast.Match():
             return _is_complete(node) and all(leaves(one.body, kinds) for one in node.cases)
-        case ast.While():
-            return is_endless(node) and not contains(node.body, ast.Break, into_loops=False)
+        case ast.While() | ast.For() if not contains(node.body, ast.Break, into_loops=False):
+            return leaves(node.orelse, kinds) or (isinstance(node, ast.While) and is_endless(node))
     return isinstance(node, kinds)
 
 

@@ -133,12 +133,15 @@ class Liveness:
     Attributes:
       after: for an `if`, `for` or `while` by its `id`: what may be read behind it.
       again: for a loop by its `id`: what may be read when its body begins anew.
+
+    Args:
+      outer: variables of the functions around, which others may read at any time.
     """
 
-    def __init__(self, body: Sequence[ast.stmt]) -> None:
+    def __init__(self, body: Sequence[ast.stmt], outer: Names = frozenset()) -> None:
         self.after: dict[int, Names] = {}
         self.again: dict[int, Names] = {}
-        self._always = captured(body) | declared(body)
+        self._always = captured(body) | outer
         self.block(body, self._always)
 
     def block(self, statements: Sequence[ast.stmt], live: Names) -> Names:
@@ -219,7 +222,7 @@ def _surely_assigned(node: ast.stmt) -> Names:
 def unsure_reads(body: Sequence[ast.stmt], given: Names) -> set[int]:
     """The `id`s of names that are read where the function may not have assigned them; `given` are assigned at first."""
     found: set[int] = set()
-    _Assignments(assigned(body) - declared(body), found).block(body, given)
+    _Assignments(assigned(body), found).block(body, given)
     return found
 
 

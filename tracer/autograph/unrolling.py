@@ -33,7 +33,8 @@ class Unrolling:
         if not isinstance(self._writer, GraphWriter):
             return
         begin, self._end = self._end, self._count()
-        written = tuple(equation.op.name for equation in self._writer.equations[begin : self._end])
+        names = (equation.op.name for equation in self._writer.equations[begin : self._end])
+        written = tuple(name for name in names if name != "constant")
         self._equal = self._equal + 1 if written and written == self._last else 0
         self._last = written
         if self._equal == LIMIT:

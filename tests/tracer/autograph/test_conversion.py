@@ -347,3 +347,56 @@ def test_guards_see_what_converted_code_reads() -> None:
 def test_private_names_are_mangled_as_in_the_class() -> None:
     """Names with two underscores mean the class's own also in converted code."""
     assert value(gj.compile(Scale(2.0))(gj.constant(12.0))) == 12.0
+
+
+def test_what_graphjit_calls_is_converted() -> None:
+    """The `call` of a layer, a custom gradient's functions, and functions that are handed over."""
+
+    class Bent(gj.Module):
+        @gj.Module.with_name_scope
+        def __call__(self, x: Any) -> Any:
+            if x > 0:
+                return x
+            return x * 0.1
+
+    @gj.custom_gradient
+    def bent(x: Any) -> Any:
+        y = x * 2 if x > 0 else x
+
+        def gradient(g: Any) -> Any:
+            if x > 0:
+                return g * 2
+            return g
+
+        return y, gradient
+
+    @gj.compile
+    def slope(x: Any) -> Any:
+        with gj.GradientTape() as tape:
+            tape.watch(x)
+            y = bent(x)
+        return tape.gradient(y, x)
+
+    layer = gj.compile(Bent())
+    assert [value(layer(one)) for one in (ONE, -ONE)] == pytest.approx([1.0, -0.1])
+    assert [value(slope(one)) for one in (ONE, -ONE)] == [2.0, 1.0]
+    compiled = gj.compile(bent)
+    with gj.GradientTape() as tape:
+        tape.watch(ONE)
+        y = compiled(ONE)
+    assert value(tape.gradient(y, ONE)) == 2.0
+
+
+def test_functions_that_are_handed_over() -> None:
+    """`gj.while_loop` and `gj.cond` call converted functions."""
+
+    @gj.compile
+    def f(x: Any) -> Any:
+        def halved(y: Any, n: Any) -> Any:
+            if y > 10:
+                return y / 4, n + 1
+            return y / 2, n + 1
+
+        return gj.while_loop(lambda y, n: y > 1 and n < 10, halved, (x, 0))
+
+    assert [value(one) for one in f(gj.constant(64.0))] == [1.0, 4]

@@ -13,7 +13,7 @@ from ...branching import condition, in_words, trace_branches
 from ...structure import flatten
 from .changes import Arm, Changed, arms, changing, inside
 from .depth import one_level_deeper
-from .values import UNSET, Example, Maybe, cells_of, fill_cells, held, is_traced
+from .values import UNSET, Example, Maybe, all_cells_of, cells_of, fill_cells, held, is_traced
 
 Block = Callable[[], Any]
 LABELS = ("the main branch", "the else branch")
@@ -89,6 +89,9 @@ class _Branching:
         self._result = result
         self._cells = cells_of(blocks, names)
         self._before = [held(cell) for cell in self._cells]
+        # Each arm begins with what all variables hold here, and those that are not handed on keep it.
+        self._all_cells = all_cells_of(blocks)
+        self._all_before = [held(cell) for cell in self._all_cells]
         self._changes: dict[Hashable, tuple[Changed, Any]] = {}
         self._forms: list[bool] = []
 
@@ -109,7 +112,6 @@ class _Branching:
     def _runner(self, block: Block) -> Block:
         def run() -> Any:
             arm = Arm()
-            fill_cells(self._cells, self._before)
             try:
                 with inside(arm):
                     result = block()
@@ -117,7 +119,7 @@ class _Branching:
                 return _ENDED
             finally:
                 values = [held(cell) for cell in self._cells]
-                fill_cells(self._cells, self._before)
+                fill_cells(self._all_cells, self._all_before)
                 after = arm.take_back()
             self._changes.update({key: one for key, one in arm.changes.items() if key not in self._changes})
             return values, after, result

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import functools
+import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -15,7 +16,7 @@ from .branching import choose
 from .growing import stacked_whole
 from .iterables import Enumerated, Mapped, Range, Reversed, TensorRows, Zipped, listed, rows_of
 from .truth import and_, or_
-from .values import is_traced
+from .values import holds_traced, is_traced
 
 Key = Callable[[Any], Any]
 _ABSENT = object()
@@ -35,7 +36,7 @@ def _float(x: Any = 0.0) -> Any:
     if not is_traced(x):
         return builtins.float(x)
     operand = _scalar(x, "float()")
-    return operand if operand.type.dtype.is_floating else PUBLIC["cast"](operand, float32)
+    return (operand if operand.type.dtype.is_floating else PUBLIC["cast"](operand, float32)).as_weak()
 
 
 def _int(x: Any = 0, *base: Any) -> Any:
@@ -43,8 +44,8 @@ def _int(x: Any = 0, *base: Any) -> Any:
         return builtins.int(x, *base)
     operand = _scalar(x, "int()")
     if operand.type.dtype.is_integer:
-        return operand
-    return PUBLIC["cast"](operand, int64 if operand.type.dtype is float64 else int32)
+        return operand.as_weak()
+    return PUBLIC["cast"](operand, int64 if operand.type.dtype is float64 else int32).as_weak()
 
 
 def _bool(x: Any = False) -> Any:
@@ -61,15 +62,7 @@ def _scalar(x: Any, what: str) -> Operand:
 def _round(number: Any, digits: int | None = None) -> Any:
     if not is_traced(number):
         return builtins.round(number) if digits is None else builtins.round(number, digits)
-    if digits is None:
-        operand = as_operand(number)
-        return operand if operand.type.dtype.is_integer else PUBLIC["cast"](PUBLIC["round"](operand), int32)
-    scale = 10.0**digits
-    return PUBLIC["round"](number * scale) / scale
-
-
-def _divmod(x: Any, y: Any) -> Any:
-    return (x // y, x % y) if is_traced(x) or is_traced(y) else builtins.divmod(x, y)
+    return as_operand(number).__round__(digits)
 
 
 def _pow(base: Any, exponent: Any, modulus: Any = None) -> Any:
@@ -133,11 +126,18 @@ def _vector(values: Any, what: str) -> Operand:
 
 
 def _max(*values: Any, key: Key | None = None, default: Any = _ABSENT) -> Any:
-    return _extreme(builtins.max, "argmax", lambda one, best: one > best, values, key, default)
+    return _extreme(builtins.max, "argmax", lambda one, best: one > best, values, _called(key), default)
 
 
 def _min(*values: Any, key: Key | None = None, default: Any = _ABSENT) -> Any:
-    return _extreme(builtins.min, "argmin", lambda one, best: one < best, values, key, default)
+    return _extreme(builtins.min, "argmin", lambda one, best: one < best, values, _called(key), default)
+
+
+def _called(key: Key | None) -> Key | None:
+    from .calling import called
+
+    found: Key | None = called(key)
+    return found
 
 
 def _extreme(
@@ -174,6 +174,7 @@ def _chosen(test: Any, then: tuple[Any, Any], otherwise: tuple[Any, Any]) -> Any
 
 
 def _sorted(values: Iterable[Any], /, *, key: Key | None = None, reverse: Any = False) -> Any:
+    key = _called(key)
     rows = rows_of(values)
     items = [] if rows is not None else builtins.list(values)
     if rows is None and not any(map(is_traced, [one if key is None else key(one) for one in items])):
@@ -232,9 +233,13 @@ def _reduce(function: Callable[..., Any], iterable: Any, *initial: Any) -> Any:
 
 
 def _print(*values: Any, **keywords: Any) -> Any:
-    if any(map(is_traced, values)) and "print" in PUBLIC:
-        return PUBLIC["print"](*values, **keywords)
-    return builtins.print(*values, **keywords)
+    """At run time for traced values, if there is an op for that; else now, as all that Python does."""
+    later = getattr(sys.modules["graphjit"], "print", None)
+    if later is None or not any(map(holds_traced, values)):
+        return builtins.print(*values, **keywords)
+    stream = keywords.pop("file", None) or sys.stdout
+    keywords.pop("flush", None)
+    return later(*values, output_stream=stream, **keywords)
 
 
 def _stack(values: Any, *args: Any, **kwargs: Any) -> Any:
@@ -249,7 +254,6 @@ _REPLACEMENTS: list[tuple[Any, Callable[..., Any]]] = [
     (builtins.int, _int),
     (builtins.bool, _bool),
     (builtins.round, _round),
-    (builtins.divmod, _divmod),
     (builtins.pow, _pow),
     (builtins.sum, _sum),
     (builtins.any, _any),

@@ -52,13 +52,13 @@ class Growing:
         items = after[1:] if after and isinstance(after[0], _Hidden) else None
         if items is None or len(items) != self._each:
             raise InvalidArgumentError(
-                f"the list {self._name!r} does not grow by the same number of items in each round of a loop whose "
+                f"a {self._name} does not grow by the same number of items in each round of a loop whose "
                 f"rounds are only known when the function runs; {_ADVICE}"
             )
         for item in items:
             leaves, structure = flatten(item)
             if structure != self._structure:
-                raise InvalidArgumentError(f"the items that a loop appends to {self._name!r} are not alike; {_ADVICE}")
+                raise InvalidArgumentError(f"the items that a loop appends to a {self._name} are not alike; {_ADVICE}")
             rooms = [
                 PUBLIC["tensor_scatter_nd_update"](room, [[count]], [as_operand(leaf, type.dtype)])
                 for room, leaf, type in zip(rooms, leaves, self._types, strict=True)
@@ -73,25 +73,32 @@ class Growing:
         return [*self.prefix, *(run.item(place) for place in range(self._rows))]
 
 
-def grown(before: list[Any], after: list[Any], name: str, most: int | None) -> Growing:
-    """How a list that grew in one round is carried.
+def appended(before: list[Any], after: list[Any], name: str) -> list[Any]:
+    """The items that one round appended to a list.
+
+    Raises:
+      InvalidArgumentError: if it did something else as well.
+    """
+    if any(one is not other for one, other in zip(before, after, strict=False)):
+        raise InvalidArgumentError(f"a loop changes the {name} by more than appending items; {_ADVICE}")
+    return after[len(before) :]
+
+
+def grown(before: list[Any], items: list[Any], name: str, most: int | None) -> Growing:
+    """How a list is carried to which each round appends such items.
 
     Raises:
       InvalidArgumentError: if that is not possible; the message says what to use instead.
     """
-    items = after[len(before) :]
     if most is None:
         raise InvalidArgumentError(
-            f"the list {name!r} grows in a loop of which nobody knows how many rounds it has before it runs; {_ADVICE}"
+            f"a {name} grows in a loop of which nobody knows how many rounds it has before it runs; {_ADVICE}"
         )
-    same = all(one is other for one, other in zip(before, after, strict=False))
     structures = [flatten(one) for one in items]
-    if not same or any(structure != structures[0][1] for _, structure in structures):
-        raise InvalidArgumentError(
-            f"the list {name!r} is changed in a loop by more than appending alike items; {_ADVICE}"
-        )
+    if any(structure != structures[0][1] for _, structure in structures):
+        raise InvalidArgumentError(f"the items that a loop appends to a {name} are not alike; {_ADVICE}")
     if not all(is_value(leaf) for leaves, _ in structures for leaf in leaves):
-        raise InvalidArgumentError(f"what a loop appends to the list {name!r} is no tensor; {_ADVICE}")
+        raise InvalidArgumentError(f"what a loop appends to a {name} is no tensor; {_ADVICE}")
     return Growing(list(before), items, name, most)
 
 
@@ -108,7 +115,7 @@ class _Hidden:
 
     def _refused(self) -> TraceError:
         return TraceError(
-            f"the list {self._name!r} grows in a loop of the graph, where its items cannot be read; carry the last one "
+            f"a {self._name} grows in a loop of the graph, where its items cannot be read; carry the last one "
             f"in a variable, or {_ADVICE}"
         )
 

@@ -59,7 +59,7 @@ class TensorRows(Rows):
         return self._tensor.type.shape[0]
 
     def count(self) -> Any:
-        return self.length if self.length is not None else PUBLIC["shape_of"](self._tensor)[0]
+        return self.length if self.length is not None else PUBLIC["shape_of"](self._tensor)[0].as_weak()
 
     def item(self, index: Any) -> Any:
         return self._tensor[index]
@@ -90,7 +90,7 @@ class Range(Rows):
 
     def item(self, index: Any) -> Any:
         number = PUBLIC["cast"](as_operand(index), self._stop.type.dtype)
-        return number if self._is_simple else self._start + number * self._step
+        return (number if self._is_simple else self._start + number * self._step).as_weak()
 
 
 def _integer(bound: Any) -> Any:
@@ -134,8 +134,8 @@ class Enumerated(Rows):
         return self._items.count()
 
     def item(self, index: Any) -> Any:
-        number = index if isinstance(self._start, int) and self._start == 0 else index + self._start
-        return number, self._items.item(index)
+        number = as_operand(index).as_weak() if is_traced(index) else index
+        return number + self._start, self._items.item(index)
 
 
 class Zipped(Rows):

@@ -6,6 +6,7 @@ A Python loop whose `break` turns out to depend on a traced value goes on as a l
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
+from types import CellType
 from typing import Any
 
 from graphjit.compiler.operand import PUBLIC, as_operand
@@ -22,9 +23,9 @@ from ..unrolling import Unrolling
 from .branching import ArmEndedError, branch
 from .changes import Arm, Changed, changing, inside
 from .depth import one_level_deeper
-from .growing import Growing, grown
+from .growing import Growing, appended, grown
 from .iterables import Listed, Rows, rows_of
-from .values import UNSET, Example, Maybe, cells_of, fill_cells, held, is_traced
+from .values import UNSET, Example, Maybe, all_cells_of, cells_of, fill_cells, held, is_traced
 
 UNROLLED_AT_MOST = 8
 """Loops over so many rows or fewer are written out row by row."""
@@ -34,11 +35,29 @@ Block = Callable[..., Any]
 
 def goes_on(test: Callable[[], Any], body: Block, names: Sequence[str]) -> bool:
     """Whether a `while` loop has a round to come; False if the rounds were written into the graph."""
+    cells = all_cells_of([test])
+    before = [held(cell) for cell in cells]
     decision = test()
     if not is_traced(decision):
         return bool(decision)
-    _Loop([test, body], names, lambda _: test(), lambda _: body(), None).traced()
+    if all(held(cell) is one for cell, one in zip(cells, before, strict=True)):
+        _Loop([test, body], names, lambda _: test(), lambda _: body(), None).traced()
+    else:
+        _loop_that_asks_behind(decision, test, body, names)
     return False
+
+
+def _loop_that_asks_behind(decision: Any, test: Callable[[], Any], body: Block, names: Sequence[str]) -> None:
+    """A loop whose condition assigns variables: each round ends with asking whether there is another one."""
+    answer = CellType(condition(decision, "the condition of `while`"))
+
+    def round_and_question() -> None:
+        body()
+        answer.cell_contents = condition(test(), "the condition of `while`")
+
+    _Loop(
+        [test, body], names, lambda _: answer.cell_contents, lambda _: round_and_question(), None, answer=answer
+    ).traced()
 
 
 def each(iterable: Any, body: Block, names: Sequence[str], stop: str | None) -> Iterator[Any]:
@@ -148,6 +167,7 @@ class _Loop:
       test, body: called with the number of the round.
       start: the number of the first round; None for a loop that does not count.
       most: how many rounds there are at most, where that is known.
+      answer: a cell of the loop's own that is carried as well.
     """
 
     def __init__(
@@ -158,28 +178,32 @@ class _Loop:
         body: Callable[[Any], Any],
         start: Any,
         most: int | None = None,
+        answer: CellType | None = None,
     ) -> None:
         self._block = blocks[-1]
-        self._names = [name.rstrip("?") for name in names]
-        self._quiet = [name.endswith("?") for name in names]
+        answers = [] if answer is None else [answer]
+        self._names = [*(name.rstrip("?") for name in names), *("the condition" for _ in answers)]
+        self._quiet = [name.endswith("?") for name in names] + [False for _ in answers]
         self._test = test
         self._body = body
         self._start = start
         self._most = most
-        self._cells = cells_of(blocks, names)
+        self._cells = cells_of(blocks, names) + answers
         self._initial = [held(cell) for cell in self._cells]
+        # Each round begins with what all variables hold here, and those that are not carried keep it.
+        self._all_cells = all_cells_of(blocks) + answers
+        self._all_before = [held(cell) for cell in self._all_cells]
         self._changes: dict[Hashable, tuple[Changed, Any]] = {}
         self._options = LoopOptions()
+        self._begun: list[Any] = []
 
     def traced(self) -> None:
         """Write the equation, and let the variables hold what the loop leaves in them."""
-        before = list(self._initial)
         try:
             with one_level_deeper(self._block):
                 finals = self._attempts()
-        except BaseException:
-            fill_cells(self._cells, before)
-            raise
+        finally:
+            fill_cells(self._all_cells, self._all_before)
         self._hand_on(finals)
 
     def _attempts(self) -> Sequence[Any]:
@@ -192,7 +216,7 @@ class _Loop:
                     (self._start, *map(_as_carried, carried)),
                     names=["the number of the round", *self._all_names()],
                     maximum=self._options.maximum,
-                    shapes=self._options.shapes_for([self._start, *map(_as_carried, carried)]),
+                    shapes=self._options.shapes_of([self._start, *map(_as_carried, carried)]),
                 )
             except _RestartError:
                 continue
@@ -205,6 +229,7 @@ class _Loop:
     def _put(self, values: Sequence[Any]) -> None:
         """Let variables and changed things hold what a round begins with."""
         own = [self._restored(place, one) for place, one in enumerate(values)]
+        self._begun = [list(one) if isinstance(one, list) else one for one in own]
         count = len(self._cells)
         fill_cells(self._cells, own[:count])
         for (place, _), one in zip(self._changes.values(), own[count:], strict=True):
@@ -236,9 +261,8 @@ class _Loop:
     def _round(self, index: Any, *values: Any) -> tuple[Any, ...]:
         self._put(values)
         arm = Arm()
-        options = collecting_options()
         try:
-            with inside(arm), options as found:
+            with inside(arm), collecting_options([index, *values]) as found:
                 self._body(index)
         except ArmEndedError:
             arm.take_back()
@@ -256,7 +280,7 @@ class _Loop:
         return (None if index is None else index + 1, *handed)
 
     def _take_back(self) -> None:
-        fill_cells(self._cells, [UNSET if isinstance(one, Maybe | Example) else one for one in self._initial])
+        fill_cells(self._all_cells, self._all_before)
         for place, before in self._changes.values():
             place.write(before if not isinstance(before, Growing) else before.prefix)
 
@@ -273,12 +297,17 @@ class _Loop:
         if isinstance(initial, Growing):
             return initial.carried_after(after)
         if isinstance(initial, list) and isinstance(after, list) and len(after) > len(initial):
-            self._replace(place, grown(initial, after, self._all_names()[place], self._bound()))
+            items = appended(self._begun[place], after, self._all_names()[place])
+            self._replace(place, grown(initial, items, self._all_names()[place], self._bound()))
             raise _RestartError
         if initial is UNSET:
             return self._first_assigned(place, after)
         if isinstance(initial, Maybe):
-            return (after.held, after.flag) if isinstance(after, Maybe) else (after, as_operand(after is not UNSET))
+            return (
+                (after.held, as_operand(after.flag))
+                if isinstance(after, Maybe)
+                else (after, as_operand(after is not UNSET))
+            )
         held_after = after.held if isinstance(after, Maybe) else after
         if isinstance(initial, Example):
             return held_after

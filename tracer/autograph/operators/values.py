@@ -11,7 +11,7 @@ import numpy as np
 from graphjit.compiler.operand import PUBLIC, Operand, ReadsAsOperand, as_operand
 from graphjit.compiler.ops.checking import require_true
 from graphjit.compiler.tensortype import DType, TensorType
-from graphjit.compiler.writer import Symbol
+from graphjit.compiler.writer import Symbol, WeakSymbol
 from graphjit.runtime.errors import InvalidArgumentError, TraceError
 
 from ...agreement import is_value, is_weak
@@ -102,6 +102,16 @@ def cells_of(functions: Iterable[Callable[..., Any] | None], names: Sequence[str
     return [known[name.rstrip("?")] for name in names]
 
 
+def all_cells_of(functions: Iterable[Callable[..., Any] | None]) -> list[CellType]:
+    """All variables that blocks which became functions share with the function around them."""
+    found: dict[int, CellType] = {}
+    for function in functions:
+        block = getattr(function, "block", function)
+        if isinstance(block, FunctionType):
+            found.update((id(cell), cell) for cell in block.__closure__ or ())
+    return list(found.values())
+
+
 def held(cell: CellType) -> Any:
     """What a cell holds, or UNSET."""
     try:
@@ -132,6 +142,8 @@ class Example:
 
 
 def _type_or_itself(leaf: Any) -> Any:
+    if isinstance(leaf, WeakSymbol):
+        return {"b": False, "f": 0.0, "c": 0j}.get(leaf.type.dtype.numpy.kind, 0)
     if not is_value(leaf) or is_weak(leaf):
         return leaf
     return leaf.type if isinstance(leaf, Operand | State) else as_operand(leaf).type
