@@ -239,7 +239,8 @@ def _wanted(one: _Leaf, result: Any) -> TensorType:
         one.is_open = is_weak(result)
         return operand_type
     if is_weak(result):
-        return TensorType(weak_dtype([one.initial, result]), one.type.shape)
+        numbers = [result] if isinstance(one.initial, Undefined) else [one.initial, result]
+        return TensorType(weak_dtype(numbers), one.type.shape)
     dtype = dtype_of(result)
     assert dtype is not None
     if isinstance(one.initial, Undefined) or _fits(one.initial, dtype):

@@ -285,3 +285,32 @@ def test_binary_search() -> None:
     values = t([1, 3, 4, 7, 9, 12, 15, 21, 33, 40])
     for wanted in (1, 12, 40, 5, 99):
         require_equal(find, values, t(wanted))
+
+
+def test_tensor_arrays_in_loops() -> None:
+    """Arrays that grow by the round, written and read by traced numbers."""
+
+    def fibonacci(n: Any) -> Any:
+        array = gj.TensorArray(gj.int32, size=12)
+        array = array.write(0, 0).write(1, 1)
+        for i in range(2, n):
+            array = array.write(i, array.read(i - 1) + array.read(i - 2))
+        return array.stack()
+
+    assert gj.compile(fibonacci)(t(12)).numpy().tolist() == [0, 1, 1, 2, 3, 5, 8, 13, 21, 34, 55, 89]
+
+
+def test_d1_print_of_a_traced_value(capfd: pytest.CaptureFixture[str]) -> None:
+    """D1: `print` of a traced value prints in each run, and in branches only where they are taken."""
+
+    @gj.compile
+    def f(x: Any) -> Any:
+        print("tracing")
+        if x > 0:
+            print("positive:", x)
+        return x
+
+    for number in (2.0, -1.0, 3.0):
+        f(t(number))
+    found = capfd.readouterr().out.splitlines()
+    assert found == ["tracing", "positive: 2.", "positive: 3."]

@@ -9,11 +9,11 @@ from graphjit.compiler.location import describe, user_location
 from graphjit.compiler.operand import Operand
 from graphjit.runtime.errors import InvalidArgumentError, TraceError
 
-from ...branching import condition, in_words, trace_branches
+from ...branching import in_words, trace_branches
 from ...structure import flatten
 from .changes import Arm, Changed, arms, changing, inside
 from .depth import one_level_deeper
-from .values import UNSET, Example, Maybe, all_cells_of, cells_of, fill_cells, held, is_traced
+from .values import UNSET, Example, Maybe, all_cells_of, cells_of, condition, fill_cells, held, is_traced
 
 Block = Callable[[], Any]
 LABELS = ("the main branch", "the else branch")

@@ -11,10 +11,9 @@ from graphjit.compiler.location import describe, user_location
 from graphjit.compiler.ops.raising import raise_unless
 from graphjit.runtime.errors import UnimplementedError
 
-from ...branching import condition
 from .branching import ArmEndedError
 from .changes import arms
-from .values import is_traced
+from .values import condition, is_traced
 
 
 def assert_(test: Any, message: Callable[[], Any] | None) -> None:

@@ -14,7 +14,6 @@ from graphjit.compiler.writer import Symbol
 from graphjit.runtime.errors import InvalidArgumentError
 
 from ...agreement import is_value
-from ...branching import condition
 from ...looping import trace_loop
 from ...structure import flatten
 from ...subtrace import is_tracing
@@ -25,7 +24,7 @@ from .changes import Arm, Changed, changing, inside
 from .depth import one_level_deeper
 from .growing import Growing, appended, grown
 from .iterables import Listed, Rows, rows_of
-from .values import UNSET, Example, Maybe, all_cells_of, cells_of, fill_cells, held, is_traced
+from .values import UNSET, Example, Maybe, all_cells_of, cells_of, condition, fill_cells, held, is_traced
 
 UNROLLED_AT_MOST = 8
 """Loops over so many rows or fewer are written out row by row."""

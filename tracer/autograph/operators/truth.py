@@ -10,9 +10,9 @@ from graphjit.compiler.operand import PUBLIC, Operand
 from graphjit.compiler.writer import GraphWriter
 from graphjit.runtime.errors import TraceError
 
-from ...branching import condition, trace_branches
+from ...branching import trace_branches
 from ...state import State
-from .values import holds_traced, is_traced
+from .values import condition, holds_traced, is_traced
 
 Later = Callable[[], Any]
 

@@ -15,6 +15,7 @@ from graphjit.compiler.writer import Symbol, WeakSymbol
 from graphjit.runtime.errors import InvalidArgumentError, TraceError
 
 from ...agreement import is_value, is_weak
+from ...branching import condition as as_condition
 from ...state import State
 from ...structure import flatten, unflatten
 from ...subtrace import is_tracing
@@ -83,6 +84,17 @@ def is_traced(candidate: Any) -> bool:
     if isinstance(candidate, Symbol):
         return True
     return isinstance(candidate, State | Maybe) and is_tracing()
+
+
+def condition(test: Any, what: str) -> Any:
+    """A condition as a traced boolean scalar, or as a truth value where it is known.
+
+    Raises:
+      DtypeError, ShapeError: if it is a traced value that is no boolean scalar.
+    """
+    if isinstance(test, WeakSymbol) and not test.type.dtype.is_bool:
+        test = PUBLIC["not_equal"](test, 0)  # it was a Python number, which has a truth value
+    return as_condition(test, what)
 
 
 def holds_traced(candidate: Any) -> bool:
