@@ -17,6 +17,8 @@ _MODULES = (
     "activations",
     "callbacks",
     "constraints",
+    "data",
+    "datasets",
     "initializers",
     "layers",
     "losses",

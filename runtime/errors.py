@@ -86,6 +86,14 @@ class MutationError(GraphjitError, TypeError, RuntimeError):
     """
 
 
+class LengthError(GraphjitError, TypeError):
+    """The length of something was asked for that has no end, or an end that nobody knows.
+
+    Cause: `len(dataset)` of a repeated or filtered dataset.
+    Remedy: `dataset.cardinality()`, or `take(count)`.
+    """
+
+
 class IdentityError(GraphjitError, TypeError):
     """A tensor or a variable was used as a key, though == compares its elements.
 

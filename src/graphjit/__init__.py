@@ -153,7 +153,7 @@ from graphjit.tracer.variable import Variable
 
 if _typing.TYPE_CHECKING:
     from graphjit import keras
-    from graphjit.nn import initializers, losses, metrics, optimizers
+    from graphjit.nn import data, initializers, losses, metrics, optimizers
     from graphjit.runtime.buffers import memory_report
     from graphjit.tracer.compare import Comparison, compare
     from graphjit.tracer.explain_gradient import GradientExplanation, explain_gradient
@@ -322,6 +322,7 @@ _LATER = {
 }
 # Whole modules that are loaded when they are first used.
 _MODULES_LATER = {
+    "data": "graphjit.nn.data",
     "initializers": "graphjit.nn.initializers",
     "keras": "graphjit.keras",
     "losses": "graphjit.nn.losses",

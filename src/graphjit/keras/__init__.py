@@ -5,6 +5,7 @@ from graphjit.keras import (
     backend,
     callbacks,
     constraints,
+    datasets,
     initializers,
     layers,
     losses,

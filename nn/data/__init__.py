@@ -1,0 +1,3 @@
+"""Datasets: elements one after the other."""
+
+from .dataset import *
