@@ -379,7 +379,7 @@ def _shuffled(source: Dataset, size: int, random: np.random.Generator) -> Iterat
         place = int(random.integers(size))
         yield kept[place]
         kept[place] = element
-    random.shuffle(kept)  # type: ignore[arg-type]  # lists are shuffled too
+    random.shuffle(kept)
     yield from kept
 
 
