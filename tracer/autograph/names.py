@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 INNER = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
-_COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 Names = frozenset[str]
 Nodes = ast.AST | Sequence[ast.AST]
 
@@ -22,7 +21,12 @@ def own_nodes(nodes: Nodes) -> Iterator[ast.AST]:
     while stack:
         node = stack.pop()
         yield node
-        stack.extend(_run_at_once(node) if isinstance(node, INNER) else ast.iter_child_nodes(node))
+        if isinstance(node, INNER):
+            stack.extend(_run_at_once(node))
+        elif isinstance(node, ast.comprehension):
+            stack.extend([node.iter, *node.ifs])  # the variable is the comprehension's own
+        else:
+            stack.extend(ast.iter_child_nodes(node))
 
 
 def _run_at_once(node: ast.AST) -> Iterable[ast.AST]:
@@ -36,17 +40,30 @@ def _run_at_once(node: ast.AST) -> Iterable[ast.AST]:
 
 def assigned(nodes: Nodes) -> Names:
     """The variables that the code binds, deletes or imports."""
-    comprehended = _comprehended(nodes)
-    found: set[str] = set()
-    for node in own_nodes(nodes):
-        found.update(_bound_by(node, comprehended))
-    return frozenset(found)
+    return frozenset(name for node in own_nodes(nodes) for name in _bound_by(node))
 
 
-def _bound_by(node: ast.AST, comprehended: set[int]) -> Iterator[str]:
+def _bound_by(node: ast.AST) -> Iterable[str]:
+    """The names that a node binds."""
+    if isinstance(node, ast.Name):
+        return () if isinstance(node.ctx, ast.Load) else (node.id,)
+    return _bound_by_statement(node) if isinstance(node, _BINDING) else ()
+
+
+_BINDING = (
+    ast.FunctionDef,
+    ast.AsyncFunctionDef,
+    ast.ClassDef,
+    ast.alias,
+    ast.ExceptHandler,
+    ast.MatchAs,
+    ast.MatchStar,
+    ast.MatchMapping,
+)
+
+
+def _bound_by_statement(node: ast.AST) -> Iterator[str]:
     match node:
-        case ast.Name(id=name, ctx=ast.Store() | ast.Del()) if id(node) not in comprehended:
-            yield name
         case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
             yield name
         case ast.alias(name=name, asname=short):
@@ -55,18 +72,6 @@ def _bound_by(node: ast.AST, comprehended: set[int]) -> Iterator[str]:
             yield name
         case ast.MatchMapping(rest=str(name)):
             yield name
-
-
-def _comprehended(nodes: Nodes) -> set[int]:
-    """The `id`s of names that are variables of comprehensions, where they are bound."""
-    return {
-        id(name)
-        for node in own_nodes(nodes)
-        if isinstance(node, _COMPREHENSIONS)
-        for generator in node.generators
-        for name in ast.walk(generator.target)
-        if isinstance(name, ast.Name)
-    }
 
 
 def mentioned(nodes: Nodes) -> Names:
@@ -80,7 +85,7 @@ def mentioned(nodes: Nodes) -> Names:
             elif isinstance(node, ast.Nonlocal | ast.Global):
                 found.update(node.names)
             else:
-                found.update(_bound_by(node, set()))
+                found.update(_bound_by(node))
     return frozenset(found)
 
 
