@@ -16,6 +16,7 @@ from .passes.dce import dce
 from .passes.expand import expand
 from .passes.fold import fold
 from .passes.peel import peel
+from .passes.prune import prune
 from .passes.simplify import simplify
 from .passes.stabilise import stabilise
 from .verify import verify
@@ -53,6 +54,7 @@ PIPELINE: tuple[Pass, ...] = (
     Pass("cse_expanded", cse, "and repeat what the graph computes already"),
     Pass("peel", peel, "once definitions have brought all paddings, and equal ones are one", exact=False),
     Pass("cse_peeled", cse, "pieces are computed from what others are computed from too"),
+    Pass("prune", prune, "when it shows what branches and loops are for: before dce, which clears up inside of them"),
     Pass("dce", dce, "the others leave equations behind that nobody reads any more"),
     Pass(
         "accumulate", accumulate, "last: it counts who reads a product, and no rule knows what it writes", exact=False

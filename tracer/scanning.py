@@ -6,6 +6,7 @@ holds its graph; the loop runs natively.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -347,4 +348,49 @@ def vectorized_map(fn: Callable[[Any], Any], elems: Any, fallback_to_while_loop:
     return _run(body, (), over, False, "map")[1]
 
 
-__all__ = ["foldl", "foldr", "map_fn", "scan", "vectorized_map"]
+def vmap(fn: Callable[..., Any], in_axes: Any = 0, out_axes: int = 0) -> Callable[..., Any]:
+    """A function that does for each slice of its arguments what `fn` does for one.
+
+    It runs as one native loop over the slices.
+
+    Args:
+      fn: takes and returns tensors, or nested structures of them.
+      in_axes: the axis along which the arguments are sliced; a tuple with one for each argument, None for what is
+        not sliced.
+      out_axes: the axis along which results are stacked.
+
+    Raises, when the function is called:
+      InvalidArgumentError: if `in_axes` does not fit the arguments, or slices none of them.
+
+    >>> import graphjit as gj
+    >>> a, b = gj.constant([[1.0, 2.0], [3.0, 4.0]]), gj.constant([10.0, 20.0])
+    >>> print(gj.vmap(lambda row, b: gj.reduce_sum(row * b), in_axes=(0, None))(a, b))
+    gj.Tensor([ 50. 110.], shape=(2,), dtype=float32)
+    """
+
+    @functools.wraps(fn)
+    def mapped(*args: Any) -> Any:
+        axes = in_axes if isinstance(in_axes, list | tuple) else (in_axes,) * len(args)
+        if len(axes) != len(args) or all(axis is None for axis in axes):
+            raise InvalidArgumentError(
+                f"vmap: in_axes is {in_axes!r}, but the function is called with {len(args)} arguments, of which at "
+                "least one must be sliced"
+            )
+        sliced = [_along_first(one, axis) for one, axis in zip(args, axes, strict=True) if axis is not None]
+
+        def one_slice(rows: Any) -> Any:
+            left = iter(rows)
+            return fn(*(one if axis is None else next(left) for one, axis in zip(args, axes, strict=True)))
+
+        leaves, structure = flatten(vectorized_map(one_slice, tuple(sliced)))
+        return unflatten(structure, [PUBLIC["moveaxis"](leaf, 0, out_axes) for leaf in leaves])
+
+    return mapped
+
+
+def _along_first(nested: Any, axis: int) -> Any:
+    leaves, structure = flatten(nested)
+    return unflatten(structure, [PUBLIC["moveaxis"](as_operand(leaf), axis, 0) for leaf in leaves])
+
+
+__all__ = ["foldl", "foldr", "map_fn", "scan", "vectorized_map", "vmap"]

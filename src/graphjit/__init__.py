@@ -143,7 +143,7 @@ from graphjit.tracer.modes import eager_mode, functions_run_eagerly, run_functio
 from graphjit.tracer.namescope import name_scope
 from graphjit.tracer.pinned import ConcreteFunction
 from graphjit.tracer.retraces import RetraceWarning
-from graphjit.tracer.scanning import foldl, foldr, map_fn, scan, vectorized_map
+from graphjit.tracer.scanning import foldl, foldr, map_fn, scan, vectorized_map, vmap
 from graphjit.tracer.structure import register_structure
 from graphjit.tracer.tape import GradientTape
 from graphjit.tracer.tensor import Tensor, constant, convert_to_tensor, from_dlpack, is_tensor
@@ -279,6 +279,7 @@ __all__ = [
     "uint64",
     "var",
     "vectorized_map",
+    "vmap",
     "while_loop",
 ]
 __all__ += _arithmetic.__all__

@@ -177,3 +177,18 @@ def test_carried_arrays_and_numbers_may_change_places() -> None:
     random = np.random.default_rng(0)
     arrays = [gj.constant(random.integers(0, 9, 600).astype(np.float64)) for _ in range(2)]
     both_ways(f, *arrays, gj.constant(1.0, gj.float64), gj.constant(2.0, gj.float64))
+
+
+def test_what_a_loop_does_for_nobody_is_dropped() -> None:
+    """Only the sum is read: what else is carried, stacked or taken in goes."""
+
+    @gj.compile
+    def f(x: Any, y: Any) -> Any:
+        def body(i: Any, total: Any, other: Any) -> Any:
+            return i + 1, total + x, gj.sin(other) * y
+
+        return gj.while_loop(lambda i, total, other: total < 10.0, body, (0, 0.0, y))[1]
+
+    assert float(f(gj.constant(3.0), gj.constant(1.0))) == 12.0
+    text = f.dump("optimized")
+    assert "sin" not in text and "carried=1" in text

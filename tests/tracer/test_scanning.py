@@ -140,3 +140,35 @@ def test_c7_variables_in_scans() -> None:
 
     found = gj.compile(f)(gj.constant([1.0, 2.0, 3.0])).numpy().tolist()
     assert (found, float(v)) == ([4.0, 8.0, 14.0], 7.0)
+
+
+def test_vmap_along_axes() -> None:
+    def f(a: Any, b: Any, c: Any) -> Any:
+        return gj.vmap(lambda x, y, z: (x * y["k"] + z, gj.reduce_max(x)), in_axes=(1, 0, None), out_axes=-1)(a, b, c)
+
+    a, b = np.arange(6.0).reshape(2, 3), np.array([1.0, 10.0, 100.0])
+    for way in (f, gj.compile(f)):
+        first, second = way(gj.constant(a), {"k": gj.constant(b)}, gj.constant(0.5, gj.float64))
+        np.testing.assert_allclose(first.numpy(), a * b + 0.5)
+        np.testing.assert_allclose(second.numpy(), a.max(0))
+
+
+def test_vmap_of_gradients() -> None:
+    """A gradient for each example."""
+
+    def slope(w: Any, x: Any) -> Any:
+        with gj.GradientTape() as tape:
+            tape.watch(w)
+            y = gj.sin(gj.reduce_sum(w * x))
+        return tape.gradient(y, w)
+
+    random = np.random.default_rng(0)
+    w, x = gj.constant(random.normal(size=3)), gj.constant(random.normal(size=(5, 3)))
+    wanted = np.cos(x.numpy() @ w.numpy())[:, None] * x.numpy()
+    for way in (gj.vmap(slope, (None, 0)), gj.compile(gj.vmap(slope, (None, 0)))):
+        np.testing.assert_allclose(way(w, x).numpy(), wanted, rtol=1e-12)
+
+
+def test_vmap_needs_something_to_slice() -> None:
+    with pytest.raises(gj.errors.InvalidArgumentError, match="in_axes"):
+        gj.vmap(lambda x: x, in_axes=None)(gj.zeros([2]))
