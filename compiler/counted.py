@@ -31,7 +31,9 @@ def known_rounds(attributes: Mapping[str, Any], operands: Sequence[Array | None]
     """
     condition, body, carried = attributes["condition"], attributes["body"], attributes["carried"]
     test = condition.producers.get(condition.outputs[0])
-    if test is None or test.op.name not in ("less", "less_equal") or len(condition.equations) > 2:
+    if test is None or test.op.name not in ("less", "less_equal"):
+        return None
+    if any(one is not test and one.op.name != "constant" for one in condition.equations):
         return None
     counter, limit_value = test.operands
     if counter not in condition.inputs[:carried] or not counter.type.dtype.is_integer or counter.type.rank:
