@@ -33,6 +33,7 @@ def arguments(given: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--footprint", action="store_true", help="instead of the workloads: first calls, compile time, memory"
     )
+    parser.add_argument("--readme", type=Path, help="also put the short table between the marks in this file")
     parser.add_argument("--merge", type=Path, nargs="+", help="measure nothing: one table of these JSON files")
     return parser.parse_args(given)
 
@@ -76,7 +77,7 @@ def measured(options: argparse.Namespace) -> dict[str, Any]:
     with (options.out / "errors.log").open("w") as errors:
         if options.footprint:
             return driver.run_footprint(plan, errors, say)
-        return driver.run(plan, errors, say)
+        return driver.run(plan, errors, say, lambda document: save(document, options.out))
 
 
 def say(line: str) -> None:
@@ -84,9 +85,14 @@ def say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
+def save(document: dict[str, Any], folder: Path) -> None:
+    """The JSON."""
+    (folder / "benchmarks.json").write_text(json.dumps(document, indent=1))
+
+
 def write(document: dict[str, Any], folder: Path) -> None:
     """JSON, tables and picture."""
-    (folder / "benchmarks.json").write_text(json.dumps(document, indent=1))
+    save(document, folder)
     (folder / "benchmarks.md").write_text(table.markdown(document))
     (folder / "short.md").write_text(table.short(document))
     plot.draw(document, folder / "benchmarks.svg")
@@ -103,6 +109,8 @@ def main(given: list[str] | None = None) -> None:
     else:
         document = measured(options)
     write(document, options.out)
+    if options.readme:
+        options.readme.write_text(table.with_table(options.readme.read_text(), document))
 
 
 if __name__ == "__main__":

@@ -63,8 +63,11 @@ MOST_BYSTANDERS = 0.06
 """What other programs may take of one processor during a round; the system itself takes up to half of it."""
 
 
-def run(plan: Plan, errors: IO[str], say: Say) -> dict[str, Any]:
-    """Measure everything in the plan; a framework that fails is named, and the others go on."""
+def run(plan: Plan, errors: IO[str], say: Say, keep: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+    """Measure everything in the plan; a framework that fails is named, and the others go on.
+
+    `keep` gets what there is after each row, so that a run that is ended loses only the row at which it was.
+    """
     end = time.monotonic() + plan.longest
     processes = start(plan.frameworks(), plan.pythons, plan.processors, errors)
     document: dict[str, Any] = {"machine": describe_machine(plan.processors), "peers": {}, "cells": []}
@@ -76,6 +79,7 @@ def run(plan: Plan, errors: IO[str], say: Say) -> dict[str, Any]:
                 continue
             cells = _measure_row(plan, alive, workload, dtype, size)
             document["cells"] += cells
+            keep(document)
             say(_line(workload, dtype, size, cells))
     finally:
         for process in processes:

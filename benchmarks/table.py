@@ -96,6 +96,29 @@ def short(document: Document, dtype: str = "float32") -> str:
     return "\n".join([*lines, ""])
 
 
+BEGIN, END = "<!-- benchmarks -->\n", "<!-- end of benchmarks -->\n"
+
+
+def with_table(text: str, document: Document, dtype: str = "float32") -> str:
+    """The text with the short table, and what it was measured on, between the marks.
+
+    Raises:
+      ValueError: if the text has no marks.
+    """
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"the file has no place for the table: it should have lines {BEGIN.strip()} and {END.strip()}")
+    return "".join([before, begin, _caption(document, dtype), "\n", short(document, dtype), end, after])
+
+
+def _caption(document: Document, dtype: str) -> str:
+    machine = document["machine"]
+    fields = [*machine["processor"].split()[:2], f"{len(machine['processors'])} threads for everybody", dtype]
+    there = ", ".join(name for name, about in document["peers"].items() if "absent" not in about and name != LIMIT)
+    return f"{' '.join(fields[:2])}, {', '.join(fields[2:])}, {machine['date'][:10]}; measured: {there}, and C.\n"
+
+
 def above(document: Document) -> list[str]:
     """Rows where a peer is faster, or where C is more than a quarter faster at m and l."""
     lines = []

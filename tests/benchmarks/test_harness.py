@@ -114,7 +114,7 @@ def test_an_absent_peer_is_skipped_and_named(monkeypatch: pytest.MonkeyPatch) ->
     plan = driver.Plan(chosen(["E1"]), ["nowhere", "numpy"], [0], sizes=["s"], dtypes=["float32"], rounds=1)
     said: list[str] = []
     with open("/dev/null", "w") as errors:
-        document = driver.run(plan, errors, said.append)
+        document = driver.run(plan, errors, said.append, lambda kept: None)
     assert "for_nowhere" in document["peers"]["nowhere"]["absent"]
     assert any("nowhere is skipped" in line for line in said)
     assert [cell["mode"] for cell in document["cells"] if "median" in cell] == ["numpy"]
@@ -154,6 +154,19 @@ def test_tables_and_what_is_above_the_asks() -> None:
     assert table.above(document) == ["E1-m float32: 2.00 times C"]
     slower = _document([2e-6] * 3, {"jax": [1e-6] * 3, "c": [2e-6] * 3})
     assert table.above(slower) == ["E1-m float32: 2.00 times jax"]
+
+
+def test_the_table_in_the_readme() -> None:
+    """What stands between the marks is replaced, the rest stays; without marks nothing is written."""
+    document = _document([2e-6], {"jax": [4e-6]})
+    text = f"above\n{table.BEGIN}old\n{table.END}below\n"
+    made = table.with_table(text, document)
+    assert made.startswith(f"above\n{table.BEGIN}") and made.endswith(f"{table.END}below\n")
+    assert "old" not in made and "| jax 4 us | 0.50 |" in made
+    assert table.with_table(made, document) == made
+    with pytest.raises(ValueError, match="no place"):
+        table.with_table("above", document)
+    assert table.BEGIN in (Path(__file__).parents[2] / "README.md").read_text()
 
 
 def test_the_picture(tmp_path: Path) -> None:
