@@ -137,14 +137,21 @@ void mean_squared_error(REAL **a, const long *n)
 {
     const REAL *restrict predictions = a[0], *restrict targets = a[1];
     REAL *restrict gradient = a[3];
-    REAL total = 0, scale = C(2) / n[0];
-#pragma omp parallel for simd reduction(+ : total) if (parallel : n[0] >= BIG)
-    for (long i = 0; i < n[0]; i++) {
-        REAL difference = predictions[i] - targets[i];
-        total += difference * difference;
-        gradient[i] = scale * difference;
+    REAL scale = C(2) / n[0];
+    double total = 0; /* of blocks: millions of float32 added one by one lose too many digits */
+#pragma omp parallel for reduction(+ : total) if (parallel : n[0] >= BIG)
+    for (long block = 0; block < n[0]; block += 8192) {
+        long end = block + 8192 < n[0] ? block + 8192 : n[0];
+        REAL part = 0;
+#pragma omp simd reduction(+ : part)
+        for (long i = block; i < end; i++) {
+            REAL difference = predictions[i] - targets[i];
+            part += difference * difference;
+            gradient[i] = scale * difference;
+        }
+        total += part;
     }
-    a[2][0] = total / n[0];
+    a[2][0] = (REAL)(total / n[0]);
 }
 
 /* Matrix products: OpenBLAS, one thread for each part of the result. Arrays are in C order, BLAS counts columns first. */
