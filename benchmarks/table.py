@@ -92,7 +92,9 @@ def short(document: Document, dtype: str = "float32") -> str:
         shape = " x ".join(f"{length:,}" for length in WORKLOADS[name].sizes[size]) or "a number"
         times = [f"{_microseconds(row[mode]['median'])} us" for mode in (OURS[0], best)]
         ratios = [_ratio(ratio(row, best)), _ratio(ratio(row, LIMIT))]
-        lines.append(_row([f"{name} {WORKLOADS[name].title}", shape, times[0], f"{best} {times[1]}", *ratios]))
+        lines.append(
+            _row([f"{name} {WORKLOADS[name].title}{_mark(row)}", shape, times[0], f"{best} {times[1]}", *ratios])
+        )
     return "\n".join([*lines, ""])
 
 
@@ -116,7 +118,10 @@ def _caption(document: Document, dtype: str) -> str:
     machine = document["machine"]
     fields = [*machine["processor"].split()[:2], f"{len(machine['processors'])} threads for everybody", dtype]
     there = ", ".join(name for name, about in document["peers"].items() if "absent" not in about and name != LIMIT)
-    return f"{' '.join(fields[:2])}, {', '.join(fields[2:])}, {machine['date'][:10]}; measured: {there}, and C.\n"
+    return (
+        f"{' '.join(fields[:2])}, {', '.join(fields[2:])}, {machine['date'][:10]}; measured: {there}, and C. "
+        "A star: other programs ran meanwhile.\n"
+    )
 
 
 def above(document: Document) -> list[str]:

@@ -335,24 +335,7 @@ void regress(REAL **a, const long *n)
     a[4][0] = loss / n[0];
 }
 
-/* L1 and G1 */
-
-void cube(REAL **a, const long *n)
-{
-    (void)n;
-    a[1][0] = a[0][0] * a[0][0] * a[0][0];
-}
-
-void links(REAL **a, const long *n)
-{
-#pragma omp simd
-    for (long i = 0; i < n[0]; i++) {
-        REAL x = a[0][i], y = x;
-        for (int link = 0; link < LINKS; link++)
-            y = y * x + C(0.5);
-        a[1][i] = y;
-    }
-}
+/* G1 */
 
 void rosenbrock(REAL **a, const long *n)
 {

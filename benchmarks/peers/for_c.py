@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.case import Case, Inputs, aligned, nothing
-from benchmarks.workloads import elementwise, rows, small, training
+from benchmarks.workloads import elementwise, rows, training
 
 SOURCE = Path(__file__).with_suffix(".c")
 FLAGS = ("-O3", "-march=native", "-ffast-math", "-fopenmp", "-shared", "-fPIC")
@@ -28,7 +28,6 @@ CONSTANTS = {
     "GELU_SCALE": elementwise.GELU_SCALE,
     "GELU_CUBE": elementwise.GELU_CUBE,
     "EPSILON": rows.EPSILON,
-    "LINKS": small.LINKS,
     "STEP_RATE": training.RATE,
     "ADAM_RATE": training.ADAM_RATE,
     "ADAM_EPSILON": training.ADAM_EPSILON,
@@ -183,7 +182,5 @@ MAKERS: dict[str, Callable[..., Case]] = {
     "M1b": adapt,
     "M2": regress,
     "K1": product,
-    "L1a": like_the_first("cube"),
-    "L1b": like_the_first("links"),
     "G1": rosenbrock,
 }

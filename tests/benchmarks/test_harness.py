@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from benchmarks import driver, table
 from benchmarks.__main__ import main, modes_of
-from benchmarks.case import PEERS, Case, load_peer
+from benchmarks.case import LIMIT, PEERS, Case, load_peer
 from benchmarks.footprint import Probes
 from benchmarks.timing import first_call, sample_size, take_turn
 from benchmarks.worker import Worker
@@ -45,7 +45,11 @@ def test_results_agree_with_the_reference(framework: str, mode: str, name: str, 
     workload = _tiny(WORKLOADS[name])
     inputs = workload.arrays("s", dtype)
     case = _peer(framework).make(name, mode, inputs)
-    assert case is not None
+    if case is None:
+        assert framework == LIMIT and name.startswith("L1"), (
+            "only C has no way to do these: it has no calls from Python"
+        )
+        return
     for _ in range(workload.steps):
         result, _seconds = first_call(case)
     assert error_of(case.arrays(result), workload.expected(inputs), workload.tolerances[dtype]) <= 1
