@@ -9,6 +9,7 @@ from graphjit.compiler.ops.gathering import gather
 from graphjit.compiler.ops.linear import matmul, tensordot
 from graphjit.compiler.tensortype import TensorShape
 from graphjit.runtime.errors import InvalidArgumentError, ShapeError, UnimplementedError
+from graphjit.tracer.converting import as_called
 
 from .. import activations, constraints, initializers, regularizers
 from ..byname import serialize
@@ -91,7 +92,7 @@ class Dense(Layer):
         product = matmul(x, self.kernel) if x.type.rank == 2 else tensordot(x, self.kernel, 1)
         if self.bias is not None:
             product = product + self.bias
-        return product if self.activation is activations.linear else self.activation(product)
+        return product if self.activation is activations.linear else as_called(self.activation)(product)
 
     def compute_output_shape(self, input_shape: Any) -> TensorShape:
         """The input's shape with `units` as the last size."""

@@ -360,7 +360,7 @@ class Layer(Module, Configurable):
         """What regularizers and `add_loss` add to the loss: one scalar for each."""
         with not_listening():
             found = penalties_of(list(_with_inner(self, set())))
-        return found + [regularizer(variable) for variable, regularizer in self.penalised_weights]
+        return found + [as_called(regularizer)(variable) for variable, regularizer in self.penalised_weights]
 
     @property
     def penalised_weights(self) -> list[tuple[Any, Callable[[Any], Any]]]:
@@ -424,7 +424,7 @@ class Layer(Module, Configurable):
 
     def _penalise(self, outputs: Any) -> None:
         for one in flatten(outputs)[0]:
-            self.add_loss(self.activity_regularizer(one))
+            self.add_loss(as_called(self.activity_regularizer)(one))
 
     def _converted(self, value: Any) -> Any:
         """An argument with tensors for arrays and numbers, of the layer's dtype if they are floats."""

@@ -13,6 +13,7 @@ from graphjit.compiler.ops.shaping import expand_dims, reshape, transpose
 from graphjit.compiler.ops.sizes import shape_value, size_along
 from graphjit.compiler.tensortype import TensorShape, as_dtype
 from graphjit.runtime.errors import InvalidArgumentError, ShapeError
+from graphjit.tracer.converting import as_called
 from graphjit.tracer.generator import normal
 
 from .. import activations
@@ -90,7 +91,7 @@ class Activation(Layer):
 
     def call(self, inputs: Any) -> Any:
         """activation(inputs)."""
-        return self.activation(inputs)
+        return as_called(self.activation)(inputs)
 
     def compute_output_shape(self, input_shape: Any) -> TensorShape:
         """The input's shape."""
@@ -181,7 +182,7 @@ class Lambda(Layer):
     def call(self, inputs: Any, training: Any = None) -> Any:
         """function(inputs)."""
         more = {"training": training} if "training" in _names(self.function) else {}
-        return self.function(inputs, **self.arguments, **more)
+        return as_called(self.function)(inputs, **self.arguments, **more)
 
     def get_config(self) -> dict[str, Any]:
         """The arguments; the function by its name.

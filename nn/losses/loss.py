@@ -93,7 +93,7 @@ class LossFunction(Loss):
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """What the function gives."""
-        return self.function(*same_rank(y_true, y_pred), **self.arguments)
+        return as_called(self.function)(*same_rank(y_true, y_pred), **self.arguments)
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         """The loss of a batch; see `Loss`."""

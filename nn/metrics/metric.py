@@ -15,6 +15,7 @@ from graphjit.compiler.ops.shaping import expand_dims, squeeze
 from graphjit.compiler.ops.sizes import size_of
 from graphjit.compiler.tensortype import TensorShape, as_dtype
 from graphjit.tracer.attributes import not_listening
+from graphjit.tracer.converting import as_called
 from graphjit.tracer.lifting import init_scope
 from graphjit.tracer.variable import Variable
 
@@ -112,7 +113,7 @@ class Metric(Configurable):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Update the state, and return the result."""
-        self.update_state(*args, **kwargs)
+        as_called(self.update_state)(*args, **kwargs)
         return as_operand(self.result())
 
     def reset_state(self) -> None:
@@ -218,7 +219,7 @@ class MeanMetricWrapper(Mean):
         true = as_operand(y_true)
         if not self.keeps_labels:
             true, predicted = same_rank(like(true, predicted), predicted)
-        super().update_state(function(true, predicted, **arguments), sample_weight)
+        super().update_state(as_called(function)(true, predicted, **arguments), sample_weight)
 
     def get_config(self) -> dict[str, Any]:
         """The arguments."""

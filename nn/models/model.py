@@ -12,6 +12,7 @@ from graphjit.compiler.tensortype import TensorShape
 from graphjit.runtime.errors import FailedPreconditionError, InvalidArgumentError
 from graphjit.tracer.attributes import not_listening
 from graphjit.tracer.compiling import compile as compile_function
+from graphjit.tracer.converting import as_called
 from graphjit.tracer.lifting import init_scope
 from graphjit.tracer.state import State
 from graphjit.tracer.structure import flatten, unflatten
@@ -233,23 +234,23 @@ class Model(Layer):
 
     @compile_function
     def _train_batch(self, *data: Any) -> None:
-        self.train_step(data)
+        as_called(self.train_step)(data)
 
     @compile_function
     def _user_train_batch(self, *data: Any) -> Any:
-        return self.train_step(data)
+        return as_called(self.train_step)(data)
 
     @compile_function
     def _test_batch(self, *data: Any) -> None:
-        self.test_step(data)
+        as_called(self.test_step)(data)
 
     @compile_function
     def _user_test_batch(self, *data: Any) -> Any:
-        return self.test_step(data)
+        return as_called(self.test_step)(data)
 
     @compile_function
     def _predict_batch(self, *data: Any) -> Any:
-        return self.predict_step(data)
+        return as_called(self.predict_step)(data)
 
     def _step(self, kind: str) -> tuple[Callable[..., Any], bool]:
         """The compiled step of a kind, and whether it returns what was measured.

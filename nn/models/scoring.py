@@ -10,6 +10,7 @@ from graphjit.compiler.ops.casting import cast
 from graphjit.compiler.ops.reduction import reduce_mean
 from graphjit.compiler.ops.sizes import size_along
 from graphjit.runtime.errors import InvalidArgumentError
+from graphjit.tracer.converting import as_called
 from graphjit.tracer.structure import flatten
 
 from .. import losses as losses_module, metrics as metrics_module
@@ -139,7 +140,7 @@ class Scoring:
         for position, metrics in enumerate(self._metrics):
             for metric, is_weighted in metrics:
                 weight = weights[position] if is_weighted else None
-                metric.update_state(true[position], predicted[position], **_if_given(weight))
+                as_called(metric.update_state)(true[position], predicted[position], **_if_given(weight))
 
     def _build_metrics(
         self, true: Sequence[Any], predicted: Sequence[Any], keys: Sequence[str]

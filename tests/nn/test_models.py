@@ -243,3 +243,29 @@ def test_summary(capsys: pytest.CaptureFixture[str]) -> None:
     assert "dense (Dense)" in text and "(None, 3)" in text and "Total params: 9 (36.00 B)" in text
     with pytest.raises(RuntimeError, match="no weights yet"):
         keras.Sequential([keras.layers.Dense(3)]).summary()
+
+
+class Choosing(keras.layers.Layer):
+    """A layer with an `if` on a tensor."""
+
+    def call(self, inputs: Any) -> Any:
+        if gj.reduce_sum(inputs) > 0:
+            return inputs * 2
+        return inputs - 1
+
+
+def _steep(y_true: Any, y_pred: Any) -> Any:
+    error = gj.reduce_mean(gj.abs(y_true - y_pred))
+    if error > 1.0:
+        error = error * 10.0
+    return error
+
+
+def test_control_flow_in_layers_and_losses_is_converted() -> None:
+    """E1: an `if` on a tensor in a layer's call and in a loss, inside of the compiled steps."""
+    model = keras.Sequential([Choosing()])
+    model.compile("sgd", _steep)
+    x = np.ones((4, 2), "f")
+    assert model.predict(x).max() == 2 and model.predict(-x).max() == -2
+    assert model.evaluate(x, x * 2, verbose=0) == 0.0
+    assert model.evaluate(x, x * 4, verbose=0) == 20.0
