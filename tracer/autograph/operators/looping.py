@@ -14,6 +14,7 @@ from graphjit.compiler.writer import Symbol
 from graphjit.runtime.errors import InvalidArgumentError
 
 from ...agreement import is_value
+from ...branching import in_words
 from ...looping import trace_loop
 from ...structure import flatten
 from ...subtrace import is_tracing
@@ -341,7 +342,11 @@ class _Loop:
         before, structure = flatten(initial)
         leaves, other = flatten(after)
         if structure != other:
-            return  # the loop's own check names both structures
+            raise InvalidArgumentError(
+                f"{name!r} is {in_words(structure)} before the loop, but {in_words(other)} after one iteration; in "
+                "a loop whose end is only known when the function runs lists and dicts keep their items: set all "
+                "before the loop"
+            )
         for one, leaf in zip(before, leaves, strict=True):
             if not is_value(one) and not (one is leaf or (type(one) is type(leaf) and one == leaf)):
                 raise InvalidArgumentError(
