@@ -21,6 +21,8 @@ SIZE: Final = object.__basicsize__
 """Where a tuple says how many items it has."""
 ITEMS: Final = tuple.__basicsize__
 """Where a tuple's items begin."""
+LIST_ITEMS: Final = object.__basicsize__ + 8
+"""Where a list points to its items."""
 FLOAT: Final = object.__basicsize__
 """Where a Python float, and a NumPy scalar, has its bits."""
 
@@ -39,7 +41,7 @@ WRITEABLE: Final = 0x0400
 
 PYTHON_FUNCTIONS: Final = (
     *("Py_IncRef", "Py_DecRef", "PyErr_Clear", "PyType_GenericAlloc", "PyContextVar_Get"),
-    *("PyDict_GetItemWithError", "PyObject_GetAttr", "PyObject_CallNoArgs", "PyObject_CallOneArg"),
+    *("PyDict_GetItemWithError", "PyDict_Size", "PyObject_GetAttr", "PyObject_CallNoArgs", "PyObject_CallOneArg"),
     *("PyObject_Vectorcall", "PyTuple_New", "PyList_New", "PyList_SetItem", "PyFunction_GetClosure", "PyCell_Get"),
     *("PyLong_AsLongAndOverflow", "PyEval_SaveThread", "PyEval_RestoreThread"),
 )
@@ -76,6 +78,13 @@ def tuples_are_known() -> bool:
     return _word(sample, SIZE) == 3 and [_word(sample, ITEMS + 8 * k) for k in range(3)] == list(map(id, sample))
 
 
+def lists_are_known() -> bool:
+    """Whether the items of a list lie where they are looked for."""
+    sample = [object(), 1, "one"]
+    items = (ctypes.c_uint64 * 3).from_address(_word(sample, LIST_ITEMS))
+    return _word(sample, SIZE) == 3 and list(items) == list(map(id, sample))
+
+
 def arrays_are_known() -> bool:
     """Whether the fields of arrays lie where they are looked for, tried on arrays of known contents."""
     array = np.zeros((3, 4))
@@ -105,6 +114,7 @@ def is_known() -> bool:
         _word(number, TYPE) == id(np.float64)
         and _word(1.5, FLOAT) == _word(number, FLOAT) == int(np.float64(1.5).view(np.uint64))
         and tuples_are_known()
+        and lists_are_known()
         and arrays_are_known()
     )
 

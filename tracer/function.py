@@ -155,7 +155,7 @@ class Function:
         self, args: tuple[Any, ...], kwargs: dict[str, Any], key: Hashable | None, arrays: list[Any]
     ) -> Any:
         """Run where nobody listens; calls that look the same take a shorter way from then on."""
-        if key is None or self._signature is not None:
+        if key is None:
             return self._call(args, kwargs)
         free = self._cache.free.get(key_without_numbers(args)) if self._cache.free and not kwargs else None
         if free is not None:

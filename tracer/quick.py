@@ -14,6 +14,7 @@ from graphjit.runtime.quick.calls import (
     Argument,
     AttributeGuard,
     CellGuard,
+    ContainerArgument,
     Fixed,
     Held,
     Input,
@@ -32,6 +33,7 @@ from .cache import Entry, TraceCache
 from .guards import Guards
 from .modes import EVERYWHERE, eager_here
 from .places import MISSING
+from .shortcut import CONTAINERS, items_of
 from .state import State
 from .tensor import Tensor
 
@@ -76,21 +78,55 @@ def quick_call(
     """
     concrete = entry.concrete
     executable = concrete.program.executable(arrays)
-    inputs = None if executable is None else _inputs(entry, (*args, *kwargs.values()), arrays)
+    apart = _TakenApart((*args, *kwargs.values()))
+    inputs = None if executable is None else _inputs(entry, apart, arrays)
     if executable is None or inputs is None:
         return None
     if not executable.runs_through or executable.program.arena_bytes > _LARGEST_ARENA:
         return None
-    given = (*args, *kwargs.values())
-    numbers = tuple((position, type(given[position])) for position in sorted(free))
-    signature = Signature(len(args), tuple(map(sys.intern, kwargs)), _constants(given, free), numbers)
+    numbers = tuple((position, type(args[position])) for position in sorted(free))
+    constants = tuple((position, one) for position, one in apart.others() if position not in free)
+    keywords = tuple(map(sys.intern, kwargs))
+    signature = Signature(len(args), keywords, constants, numbers, tuple(apart.containers))
     outcome = _outcome(entry)
     return QuickCall(key, entry, signature, inputs, _guards(entry.guards), executable, outcome, concrete.native_hits)
 
 
-def _inputs(entry: Entry, given: tuple[Any, ...], arrays: list[Array]) -> list[Input] | None:
+class _TakenApart:
+    """Simple arguments with what is in the containers among them, numbered on; see `ContainerArgument`."""
+
+    def __init__(self, given: tuple[Any, ...]) -> None:
+        self.values = list(given)
+        self.containers: list[ContainerArgument] = []
+        self._leaves: list[int] = []
+        for position in range(len(given)):
+            self._visit(position)
+
+    def _visit(self, position: int) -> None:
+        value = self.values[position]
+        if type(value) not in CONTAINERS:
+            self._leaves.append(position)
+            return
+        items, names = items_of(value)
+        first = len(self.values)
+        self.values += items
+        self.containers.append(ContainerArgument(position, type(value), len(items), names or (), first))
+        for inside in range(first, first + len(items)):
+            self._visit(inside)
+
+    def array_positions(self) -> list[int]:
+        """Where the arrays are, in the order in which arguments are taken apart."""
+        return [position for position in self._leaves if _has_array(self.values[position])]
+
+    def others(self) -> list[tuple[int, Any]]:
+        """What is no array, and where."""
+        return [(position, self.values[position]) for position in self._leaves if not _has_array(self.values[position])]
+
+
+def _inputs(entry: Entry, apart: _TakenApart, arrays: list[Array]) -> list[Input] | None:
     """Where the inputs come from; None where one is of a kind that native code does not bind."""
-    positions = [position for position, one in enumerate(given) if _has_array(one)]
+    positions = apart.array_positions()
+    given = apart.values
     fixed = entry.concrete.fixed
     held = entry.concrete.variables
     samples = [*arrays, *fixed, *(one.array for one in held)]
@@ -113,11 +149,6 @@ def _is_plain(array: Array) -> bool:
 
 def _has_array(value: Any) -> bool:
     return isinstance(value, Tensor | np.ndarray | np.generic)
-
-
-def _constants(given: tuple[Any, ...], free: frozenset[int]) -> tuple[tuple[int, Any], ...]:
-    fixed = enumerate(given)
-    return tuple((position, one) for position, one in fixed if position not in free and not _has_array(one))
 
 
 def _guards(guards: Guards) -> list[QuickGuard]:

@@ -5,12 +5,15 @@ Such a key says at least as much as the signature does: calls with equal keys ha
 
 from __future__ import annotations
 
-from collections.abc import Container, Hashable
+from collections.abc import Container, Hashable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from .tensor import Tensor
+
+CONTAINERS = (tuple, list, dict)
+"""What a simple argument may be nested in; the keys of dicts are strings."""
 
 
 def simple_key(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Hashable | None, list[Any]]:
@@ -18,33 +21,64 @@ def simple_key(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Hashable 
 
     >>> simple_key((np.ones(2), 1), {})[0] == simple_key((np.zeros(2), True), {})[0]
     False
+    >>> simple_key(([np.ones(2), {"b": 1, "a": 2}],), {})[0] == simple_key(([np.zeros(2), {"a": 2, "b": 1}],), {})[0]
+    True
     """
     parts: list[Any] = []
     arrays: list[Any] = []
-    for arg in (*args, *kwargs.values()) if kwargs else args:
-        cls = type(arg)
-        if cls is Tensor:
-            array = arg._array
-        elif cls is np.ndarray and arg.dtype.isnative:
-            array = arg
-        elif isinstance(arg, np.generic) and arg.dtype.kind in "biufc":
-            array = np.asarray(arg)
-        elif cls is int or cls is bool or cls is str or arg is None:
-            parts.append(cls)
-            parts.append(arg)
-            continue
-        elif cls is float:
-            parts.append(cls)
-            parts.append(arg.hex())
-            continue
-        else:
-            return None, arrays
-        arrays.append(array)
-        parts.append(array.dtype)
-        parts.append(array.shape)
+    if not _add_parts((*args, *kwargs.values()) if kwargs else args, parts, arrays):
+        return None, arrays
     if kwargs:
         parts.append(tuple(kwargs))
     return tuple(parts), arrays
+
+
+def _add_parts(values: Iterable[Any], parts: list[Any], arrays: list[Any]) -> bool:
+    """Add what tells values apart, and the arrays among them; whether all are simple."""
+    for value in values:
+        cls = type(value)
+        if cls is Tensor:
+            array = value._array
+        elif cls is np.ndarray and value.dtype.isnative:
+            array = value
+        elif cls is int or cls is bool or cls is str or value is None:
+            parts.append(cls)
+            parts.append(value)
+            continue
+        elif cls is float:
+            parts.append(cls)
+            parts.append(value.hex())
+            continue
+        elif cls in CONTAINERS:
+            items, names = items_of(value)
+            parts += (cls, len(items), names)
+            if names is None or not _add_parts(items, parts, arrays):
+                return False
+            continue
+        elif isinstance(value, np.generic) and value.dtype.kind in "biufc":
+            array = np.asarray(value)
+        else:
+            return False
+        arrays.append(array)
+        parts.append(array.dtype)
+        parts.append(array.shape)
+    return True
+
+
+def items_of(container: Any) -> tuple[Sequence[Any], tuple[str, ...] | None]:
+    """What a container holds, in the order in which arguments are taken apart, and the keys of a dict.
+
+    The keys are None where they are not all strings.
+
+    >>> items_of({"b": 1, "a": 2})
+    ([2, 1], ('a', 'b'))
+    """
+    if type(container) is not dict:
+        return container, ()
+    if not all(type(name) is str for name in container):
+        return (), None
+    names = tuple(sorted(container))
+    return [container[name] for name in names], names
 
 
 def key_without_numbers(args: tuple[Any, ...], free: Container[int] | None = None) -> Hashable:

@@ -14,6 +14,7 @@ from graphjit.runtime.errors import GraphjitError, SignatureError
 from .signature import Call, Names, Parameters, TensorSlot, described, value_key
 from .state import State
 from .structure import flatten, unflatten
+from .tensor import Tensor
 
 
 class InputSignature:
@@ -46,13 +47,18 @@ class InputSignature:
         Raises:
           SignatureError: if one does not fit.
         """
-        call = self._parameters.take_apart(*self.converted(args, kwargs))
+        call = self._parameters.take_apart(*self.converted(args, kwargs, shares=True))
         types = [_declared(spec, one) for spec, one in zip(self._leaves, call.leaves, strict=False)]
         call.slots = (*map(TensorSlot, types), *call.slots[len(types) :])
         return call
 
-    def converted(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    def converted(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], shares: bool = False
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The arguments, with tensors of the declared types where there are specs.
+
+        Args:
+          shares: whether tensors may share memory with arrays that the user may change later.
 
         Raises:
           SignatureError: if one does not fit.
@@ -60,7 +66,7 @@ class InputSignature:
         self._require_defaults(args, kwargs)
         given = self._matched(args[: len(self._specs)])
         tensors = [
-            self._converted(one, spec, position)
+            Tensor(one) if shares and _is_declared(one, spec) else self._converted(one, spec, position)
             for position, (one, spec) in enumerate(zip(given, self._leaves, strict=True))
         ]
         declared, _ = unflatten(self._structure, tensors)
@@ -116,6 +122,12 @@ class InputSignature:
                     f"{name!r} of {self._parameters.function_name!r} has no spec in the input_signature, so it is "
                     f"always its default {described(default)}; {described(value)} was given"
                 )
+
+
+def _is_declared(value: Any, spec: TensorSpec) -> bool:
+    """Whether a value is an array of exactly the declared type."""
+    is_array = type(value) is np.ndarray and value.dtype == spec.dtype.numpy
+    return is_array and spec.shape.is_compatible_with(value.shape)
 
 
 def _cast(value: Any, spec: TensorSpec) -> Any:

@@ -136,6 +136,17 @@ Input: TypeAlias = Argument | Fixed | Held | Number
 
 
 @dataclass(frozen=True)
+class ContainerArgument:
+    """A tuple, list or dict at a position, whose items get positions from `first` on, in the order of `names`."""
+
+    position: int
+    kind: type
+    count: int
+    names: tuple[str, ...]
+    first: int
+
+
+@dataclass(frozen=True)
 class Signature:
     """What the arguments of a call are.
 
@@ -143,12 +154,14 @@ class Signature:
       positional, keywords: how many, and the names of the others.
       constants: positions, and the objects that must be there.
       numbers: positions, and int or float, of which any is right.
+      containers: outer ones before those in them.
     """
 
     positional: int
     keywords: tuple[str, ...]
     constants: tuple[tuple[int, Any], ...]
     numbers: tuple[tuple[int, type], ...] = ()
+    containers: tuple[ContainerArgument, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -206,7 +219,19 @@ class QuickCall:
             "keyword_names": self._kept([[id(name)] for name in signature.keywords]),
             "constants": self._kept(constants),
             "constant_count": len(constants),
+            "containers": self._kept([self._container_row(one) for one in signature.containers]),
+            "container_count": len(signature.containers),
+            "items": self._kept([[0] * self._room_for(signature)]),
         }
+
+    def _container_row(self, one: ContainerArgument) -> tuple[int, ...]:
+        kind = {tuple: tables.IN_TUPLE, list: tables.IN_LIST, dict: tables.IN_DICT}[one.kind]
+        return (one.position, kind, one.count, self._kept([[id(name)] for name in one.names]), one.first)
+
+    @staticmethod
+    def _room_for(signature: Signature) -> int:
+        given = signature.positional + len(signature.keywords)
+        return max([given, *(one.first + one.count for one in signature.containers)])
 
     def _guard_words(self, guards: tuple[QuickGuard, ...]) -> dict[str, int]:
         self._keeps.append(guards)
@@ -349,6 +374,9 @@ def _root_words(roles: Roles, slow: Sequence[Any]) -> dict[str, int]:
         "array_type": id(np.ndarray),
         "float_type": id(float),
         "int_type": id(int),
+        "tuple_type": id(tuple),
+        "list_type": id(list),
+        "dict_type": id(dict),
         "wrapper_type": id(roles.wrapper),
         "wrapper_array": layout.slot_offset(roles.wrapper, roles.array),
         "wrapper_spare": layout.slot_offset(roles.wrapper, roles.spare),

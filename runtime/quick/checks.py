@@ -8,8 +8,11 @@ from .tables import (
     ARRAY,
     CELL,
     CONSTANT,
+    CONTAINER,
     FIXED,
     GUARD,
+    IN_LIST,
+    IN_TUPLE,
     NAME,
     NUMBER,
     QUESTION,
@@ -212,6 +215,75 @@ declare double @llvm.fabs.f64(double)
 """
 
 
+def containers_ir() -> str:
+    """Put down the arguments and what is in containers among them, if these are as expected."""
+    in_tuple = f"""  %tuple.bytes = mul i64 %t, 8
+  %tuple.offset = add i64 %tuple.bytes, {layout.ITEMS}
+{at("tuple_item", "container", "%tuple.offset")}  %tuple.to = getelementptr ptr, ptr %target, i64 %t
+  store ptr %tuple_item, ptr %tuple.to
+  br label %t.next"""
+    in_list = """  %list.from = getelementptr ptr, ptr %list_items, i64 %l
+  %list_item = load ptr, ptr %list.from
+  %list.to = getelementptr ptr, ptr %target, i64 %l
+  store ptr %list_item, ptr %list.to
+  br label %l.next"""
+    in_dict = """  %name.at = getelementptr ptr, ptr %names, i64 %d
+  %name = load ptr, ptr %name.at
+  %dict_item = call ptr %PyDict_GetItemWithError(ptr %container, ptr %name)
+  %dict.to = getelementptr ptr, ptr %target, i64 %d
+  store ptr %dict_item, ptr %dict.to
+  %absent = icmp eq ptr %dict_item, null
+  br i1 %absent, label %unknown_name, label %d.next"""
+    each = f"""{row("row", CONTAINER, "containers", "c")}{load(CONTAINER, "row", "position", "kind", "count", "first")}
+{load(CONTAINER, "row", "names", kind="ptr")}  %container.at = getelementptr ptr, ptr %items, i64 %position
+  %container = load ptr, ptr %container.at
+  %target = getelementptr ptr, ptr %items, i64 %first
+{at("type", "container", layout.TYPE)}{at("size", "container", layout.SIZE, "i64")}
+  %same_size = icmp eq i64 %size, %count
+  switch i64 %kind, label %dict [
+    i64 {IN_TUPLE}, label %tuple
+    i64 {IN_LIST}, label %list
+  ]
+tuple:
+  %is_tuple = icmp eq ptr %type, %tuple_type
+  %good_tuple = and i1 %is_tuple, %same_size
+  br i1 %good_tuple, label %from_tuple, label %no
+from_tuple:
+{loop("t", "%count", in_tuple, "c.next")}
+list:
+  %is_list = icmp eq ptr %type, %list_type
+  %good_list = and i1 %is_list, %same_size
+  br i1 %good_list, label %from_list, label %no
+from_list:
+{at("list_items", "container", layout.LIST_ITEMS)}
+{loop("l", "%count", in_list, "c.next")}
+dict:
+  %is_dict = icmp eq ptr %type, %dict_type
+  br i1 %is_dict, label %count_dict, label %no
+count_dict:
+  %dict_size = call i64 %PyDict_Size(ptr %container)
+  %good_dict = icmp eq i64 %dict_size, %count
+  br i1 %good_dict, label %from_dict, label %no
+from_dict:
+{loop("d", "%count", in_dict, "c.next")}"""
+    functions = ("PyDict_GetItemWithError", "PyDict_Size", "PyErr_Clear", "tuple_type", "list_type", "dict_type")
+    return f"""
+define internal i1 @take_apart(ptr %record, ptr %args, i64 %given) {{
+{load(RECORD, "record", "container_count")}{load(RECORD, "record", "containers", "items", kind="ptr")}
+{root(*functions)}  %bytes = mul i64 %given, 8
+  call void @llvm.memcpy.p0.p0.i64(ptr %items, ptr %args, i64 %bytes, i1 false)
+{loop("c", "%container_count", each, "yes")}
+yes:
+  ret i1 true
+unknown_name:
+  call void %PyErr_Clear()
+  ret i1 false
+no:
+  ret i1 false
+}}
+"""
+
+
 def matches_ir() -> str:
     """Whether a call fits a record, whose arguments are bound if so."""
     keywords = loop(
@@ -249,6 +321,8 @@ bitwise:
         f"""{row("row", ARRAY, "arguments", "a")}{load(ARRAY, "row", "what")}
   %object.at = getelementptr ptr, ptr %args, i64 %what
   %one = load ptr, ptr %object.at
+  %kept.at = getelementptr i64, ptr %row, i64 {ARRAY.index("kept")}
+  store ptr %one, ptr %kept.at
   %bound = call i1 @bind_argument(ptr %one, ptr %row)
   br i1 %bound, label %a.next, label %no""",
         "take_numbers",
@@ -264,10 +338,11 @@ bitwise:
   br i1 %converted, label %n.next, label %no""",
         "yes",
     )
-    counts = ("busy", "positional", "keywords", "constant_count", "argument_count", "number_count")
-    tables = ("keyword_names", "constants", "arguments", "numbers")
+    counts = ("busy", "positional", "keywords", "constant_count", "argument_count", "number_count", "container_count")
+    tables = ("keyword_names", "constants", "arguments", "numbers", "items")
     return f"""
-define internal i1 @matches(ptr %record, ptr %args, i64 %count, i64 %keyword_count, ptr %names) {{
+define internal i1 @matches(ptr %record, ptr %given, i64 %count, i64 %keyword_count, ptr %names) {{
+entry:
 {load(RECORD, "record", *counts)}{load(RECORD, "record", *tables, kind="ptr")}{root("float_type")}
   %same_count = icmp eq i64 %count, %positional
   %same_keywords = icmp eq i64 %keyword_count, %keywords
@@ -277,8 +352,16 @@ named:
 {keywords}
 free:
   %idle = icmp eq i64 %busy, 0
-  br i1 %idle, label %values, label %no
+  br i1 %idle, label %look_inside, label %no
+look_inside:
+  %is_flat = icmp eq i64 %container_count, 0
+  br i1 %is_flat, label %values, label %expand
+expand:
+  %all = add i64 %count, %keyword_count
+  %expanded = call i1 @take_apart(ptr %record, ptr %given, i64 %all)
+  br i1 %expanded, label %values, label %no
 values:
+  %args = phi ptr [ %given, %look_inside ], [ %items, %expand ]
 {constants}
 arrays:
 {arguments}

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from graphjit.runtime import objectlayout as layout
 
-from .checks import bind_ir, guards_ir, is_usual_ir, matches_ir, numbers_ir
-from .results import finish_ir, make_ir, run_ir
+from .checks import bind_ir, containers_ir, guards_ir, is_usual_ir, matches_ir, numbers_ir
+from .results import finish_ir, keep_ir, make_ir, run_ir
 from .tables import RECORD, ROOT, SLOW, at, loop, root
 
 
@@ -73,9 +73,11 @@ def _call_ir() -> str:
 take:
   %busy.at = getelementptr i64, ptr %record, i64 {RECORD.index("busy")}
   store i64 1, ptr %busy.at
+  call void @keep_arguments(ptr %record, i1 true)
   %as_before = call i1 @guards_hold(ptr %record)
   br i1 %as_before, label %serve, label %release
 release:
+  call void @keep_arguments(ptr %record, i1 false)
   store i64 0, ptr %busy.at
   br label %r.next"""
     return f"""
@@ -96,6 +98,7 @@ search:
 {loop("r", "%records", each, "nobody")}
 serve:
   %result = call ptr @perform(ptr %record)
+  call void @keep_arguments(ptr %record, i1 false)
   store i64 0, ptr %busy.at
   call void %Py_DecRef(ptr %table)
   ret ptr %result
@@ -183,5 +186,6 @@ end:
 
 def quick_ir() -> str:
     """The native code of quick calls as LLVM IR; `entry` is handed the words of `ROOT` once."""
-    parts = (_setup_ir, is_usual_ir, bind_ir, numbers_ir, matches_ir, guards_ir, make_ir, run_ir, finish_ir)
-    return "".join(part() for part in (*parts, _slow_ir, _call_ir, _read_ir))
+    checks = (is_usual_ir, bind_ir, numbers_ir, containers_ir, matches_ir, guards_ir)
+    results = (make_ir, keep_ir, run_ir, finish_ir)
+    return "".join(part() for part in (_setup_ir, *checks, *results, _slow_ir, _call_ir, _read_ir))

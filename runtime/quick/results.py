@@ -86,6 +86,29 @@ no:
 """
 
 
+def keep_ir() -> str:
+    """Hold on to, or let go of, the arguments that were found in containers, which others may change meanwhile."""
+    each = f"""{row("row", ARRAY, "arguments", "a")}{load(ARRAY, "row", "kept", kind="ptr")}
+  br i1 %hold, label %keep, label %drop
+keep:
+  call void %Py_IncRef(ptr %kept)
+  br label %a.next
+drop:
+  call void %Py_DecRef(ptr %kept)
+  br label %a.next"""
+    return f"""
+define internal void @keep_arguments(ptr %record, i1 %hold) {{
+{load(RECORD, "record", "container_count", "argument_count")}{load(RECORD, "record", "arguments", kind="ptr")}
+{root("Py_IncRef", "Py_DecRef")}  %flat = icmp eq i64 %container_count, 0
+  br i1 %flat, label %end, label %all
+all:
+{loop("a", "%argument_count", each, "end")}
+end:
+  ret void
+}}
+"""
+
+
 def run_ir() -> str:
     """Bind what is held, and run; whether nothing failed."""
     bind = f"""{row("row", ARRAY, "held", "h")}  %bound = call i1 @bind_held(ptr %row)

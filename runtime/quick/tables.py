@@ -15,6 +15,7 @@ ROOT: Final = (
     *layout.PYTHON_FUNCTIONS,
     *layout.NUMPY_FUNCTIONS,
     *("none", "true", "array_type", "float_type", "int_type"),
+    *("tuple_type", "list_type", "dict_type"),
     *("wrapper_type", "wrapper_array", "wrapper_spare", "holder_array"),
     *("callable_type", "callable_calls", "bound_function", "calls_table", "record_words"),
     *("slow_call", "slow_bound_call", "slow_read"),
@@ -27,13 +28,22 @@ if `switch` points to 0 and both context variables hold nothing, or what is usua
 RECORD: Final = (
     *("busy", "hits", "positional", "keywords", "keyword_names"),
     *("constants", "constant_count", "arguments", "argument_count", "numbers", "number_count"),
+    *("containers", "container_count", "items"),
     *("guards", "guard_count", "held", "held_count"),
     *("outputs", "output_count", "made", "result_count", "wrapped", "updates", "update_count"),
     *("before", "run", "frame", "lets_go", "container", "shape_of_result"),
 )
 """One signature: what a call must look like, what runs, and what it gives. `made` and `wrapped` are room for
 the outputs' arrays and their wrappers; `before` is 0 or what is called before the run; `lets_go` says whether
-other Python threads may run meanwhile."""
+other Python threads may run meanwhile. `items` is room for the arguments and what is in containers among them;
+where there are containers, positions count in that room."""
+
+CONTAINER: Final = ("position", "kind", "count", "names", "first")
+"""An argument that must be a container of so many items, which are put down from `first` on; `names` are dict keys."""
+
+IN_TUPLE: Final = 0
+IN_LIST: Final = 1
+IN_DICT: Final = 2
 
 CONSTANT: Final = ("position", "object", "bits", "by_bits")
 """An argument that must be an object, or (`by_bits`) a float with these bits."""

@@ -185,6 +185,85 @@ def test_a4_a_number_that_is_not_used() -> None:
     np.testing.assert_array_equal(f(X, "word").numpy(), X * 2)
 
 
+@pytest.mark.parametrize(
+    ("make", "other"),
+    [
+        (lambda x: (x, x + 1), lambda x: [x, x + 1]),
+        (lambda x: [x, (x + 1, 2.0)], lambda x: [x, (x + 1, 3.0)]),
+        (lambda x: {"b": x, "a": {"c": [x + 1]}}, lambda x: {"b": x, "a": {"d": [x + 1]}}),
+        (lambda x: (x, []), lambda x: (x, [], x)),
+        (lambda x: {"b": gj.constant(x), "a": np.float32(2.0)}, lambda x: {"b": x, "a": 2.0}),
+        (lambda x: {1: x, "a": x + 1}, lambda x: {2: x, "a": x + 1}),
+    ],
+)
+def test_a5_nested_arguments(make: Callable[[Any], Any], other: Callable[[Any], Any]) -> None:
+    """A5: tuples, lists and dicts of arrays and values, in any order of a dict; another structure is another trace."""
+
+    def total(values: Any, scale: Any = 1.0) -> Any:
+        leaves = gj.nest.flatten(values)
+        return sum((scale * (n + 1) * one for n, one in enumerate(leaves)), 0.0)
+
+    def check(f: Any, values: Any) -> None:
+        expected = total(values)
+        np.testing.assert_allclose(f(values).numpy(), np.asarray(expected), rtol=1e-6)
+
+    f = gj.compile(total)
+    for _ in range(4):
+        check(f, make(X))
+        check(f, make(X * 3))
+        check(f, other(X))
+    assert f.trace_count == 2
+    values = make(X)
+    if isinstance(values, dict) and 1 not in values:
+        assert ran_quickly(f, values)
+        assert ran_quickly(f, dict(reversed(values.items())))
+        check(f, dict(reversed(values.items())))
+    elif not isinstance(values, dict):
+        assert ran_quickly(f, values)
+
+
+def test_a20_lists_that_others_change() -> None:
+    """A20: an array in a list lives until a long run has read it, whatever becomes of the list."""
+    size = 2**16
+    batch = [np.zeros(size, np.float32)]
+    f = warmed(lambda batch: gj.reduce_max(batch[0]) - gj.reduce_min(batch[0]), batch)
+    stop = threading.Event()
+
+    def change() -> None:
+        n = 0
+        while not stop.is_set():
+            n += 1
+            batch[0] = np.full(size, n % 50, np.float32)
+
+    thread = threading.Thread(target=change)
+    thread.start()
+    found = {float(f(batch).numpy()) for _ in range(500)}
+    stop.set()
+    thread.join()
+    assert found == {0.0}
+
+
+def test_b1_input_signatures() -> None:
+    """B1: arrays of the declared types are taken as they are, quickly; others are converted or refused."""
+    spec = gj.TensorSpec([None], gj.float32)
+    f = gj.compile(lambda x: x * 2.0, input_signature=[spec])
+    for _ in range(3):
+        f(X)
+    assert ran_quickly(f, X)
+    assert f.trace_count == 1
+    np.testing.assert_array_equal(f(X[:2]).numpy(), [2.0, 4.0])
+    np.testing.assert_array_equal(f([1, 2, 3]).numpy(), X * 2)
+    np.testing.assert_array_equal(f(np.float64([1, 2, 3])).numpy(), X * 2)
+    with pytest.raises(gj.errors.SignatureError):
+        f(np.zeros((2, 2), np.float32))
+    same = gj.compile(lambda x: x, input_signature=[spec])
+    array = X.copy()
+    kept = [same.eager(array), same(array)]
+    array[:] = 0.0
+    for one in kept:
+        np.testing.assert_array_equal(one.numpy(), X)
+
+
 def test_a10_keywords() -> None:
     """A10: keywords in any order find their parameters."""
     f = gj.compile(lambda x, y, scale=1.0: (x - y) * scale)
@@ -587,8 +666,11 @@ def test_calls_hold_no_memory() -> None:
     f = warmed(body, X, 2.0)
     tensor = gj.constant(X)
 
+    nested = warmed(lambda batch: batch[0] * batch[1]["rate"], (X, {"rate": X}))
+
     def work() -> None:
         f(X, 2.0)
+        nested((X, {"rate": X}))
         f(tensor, 2.0)["all"][0].numpy()
 
     assert grown_bytes(work, 5000) < 2048
