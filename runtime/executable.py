@@ -190,8 +190,20 @@ class _Plan:
         """The pause before the steps that write updates where states lie."""
         self._lay_out()
         self.table = _words(self.rows)
+        self.paused_steps = self._paused_steps()
+        """By row, the steps that need Python; at other rows the walk stops for signals only."""
         order = (*self.program.inputs, *self.fixed_outputs())
+        self.filled = order
+        self.emptied = tuple(n for n, slot in self.program.slots.items() if slot.dynamic or n in order)
         self.binding = _words([(len(self.program.inputs), len(order), *order)])
+
+    def _paused_steps(self) -> dict[int, NumpyStep | ControlStep]:
+        found: dict[int, NumpyStep | ControlStep] = {}
+        for row, number in enumerate(self.row_steps):
+            step = self.program.steps[number] if number < len(self.program.steps) else None
+            if isinstance(step, NumpyStep) or (isinstance(step, ControlStep) and step.action is Action.GROW):
+                found[row] = step
+        return found
 
     def fixed_outputs(self) -> list[int]:
         """The slots of the outputs whose shapes are known."""
@@ -336,7 +348,7 @@ class Executable:
         self.holds_lock = short
         """Whether a run is so short that other Python threads wait meanwhile."""
         self._start = self._sequencer.start_holding if short else self._sequencer.start
-        self._resume = self._sequencer.resume
+        self._resume = self._sequencer.resume_holding if short else self._sequencer.resume
         slots = self._plan.program.slots
         self._results = [_maker(slots[n]) for n in self._plan.program.outputs if not slots[n].dynamic]
         self._binds = self._sequencer.binds
@@ -383,9 +395,10 @@ class Executable:
 
     @property
     def runs_through(self) -> bool:
-        """Whether a run never stops before its end unless it fails, and what it gives is known before."""
-        fixed = not any(self._plan.program.slots[n].dynamic for n in self._plan.program.outputs)
-        return fixed and all(row[0] != walk.PAUSE for row in self._plan.rows)
+        """Whether a run stops before its end for signals only, unless it fails, and what it gives is known before."""
+        return not self._plan.paused_steps and not any(
+            self._plan.program.slots[n].dynamic or self._plan.program.slots[n].count for n in self._plan.program.outputs
+        )
 
     def take_frame(self) -> Frame:
         """A frame for the caller alone, who fills the places of inputs and outputs and walks it himself."""
@@ -482,6 +495,7 @@ class Executable:
                 self._renew(frame, outputs)
             return self._restart(frame, plain, outputs)
         self._fill(frame, arrays, outputs)
+        steps = self._plan.paused_steps
         try:
             while answer:
                 if answer < 0:
@@ -490,7 +504,9 @@ class Executable:
                     self._let_go_of_states(frame)
                     answer = self._run_tail(frame, arrays, outputs, holders)
                     continue
-                self._numpy_step(frame, answer - 1)
+                step = steps.get(answer - 1)
+                if step is not None:
+                    self._run_paused(frame, step)
                 answer = self._resume(None, frame.pointer, answer)
             return self._collected(frame, outputs)
         finally:
@@ -505,19 +521,15 @@ class Executable:
 
     def _fill(self, frame: Frame, arrays: Sequence[Array], outputs: Sequence[Array]) -> None:
         """Make inputs and outputs known by slot, for NumPy steps."""
-        program = self._plan.program
-        for number, array in zip(program.inputs, arrays, strict=True):
-            frame.values[number] = array
-        fixed = iter(outputs)
-        for number in program.outputs:
-            if not program.slots[number].dynamic:
-                frame.values[number] = next(fixed)
+        values = frame.values
+        for number, array in zip(self._plan.filled, (*arrays, *outputs), strict=True):
+            values[number] = array
 
     def _empty(self, frame: Frame) -> None:
         """Let go of the arrays of this call."""
-        for number, slot in self._plan.program.slots.items():
-            if slot.dynamic or slot.kind in ("input", "output"):
-                frame.values[number] = None
+        values = frame.values
+        for number in self._plan.emptied:
+            values[number] = None
 
     def _let_go_of_states(self, frame: Frame) -> None:
         """So that their references are those of the caller, and of `outputs`."""
@@ -529,15 +541,12 @@ class Executable:
         status = tuple(int(word) for word in frame.status)
         return self._explain(step.tag, status[walk.CODE_WORD], status[: walk.CODE_WORD])
 
-    def _numpy_step(self, frame: Frame, row: int) -> None:
-        """Run the NumPy step at a row; the other pauses are there for signals only."""
-        number = self._plan.row_steps[row]
-        steps, slots = self._plan.program.steps, self._plan.program.slots
-        step = steps[number] if number < len(steps) else None
-        if isinstance(step, ControlStep) and step.action is Action.GROW:
+    def _run_paused(self, frame: Frame, step: NumpyStep | ControlStep) -> None:
+        """Run the step at which the walk stopped."""
+        slots = self._plan.program.slots
+        if isinstance(step, ControlStep):
             slot, index = step.words
             frame.grow(slot, slots[slot], int(frame.view(index, (), np.dtype(np.int64))))
-        if not isinstance(step, NumpyStep):
             return
         moving = self._plan.moving
         results = step.function(*(_read_only(frame.array(n, slots[n], n in moving)) for n in step.inputs))
@@ -605,8 +614,9 @@ class Executable:
             facts = [address_of(frame.addresses), address_of(single), 0, BOARD, self._plan.slot_count, 0]
             words = np.array(facts, np.uint64)
             start = time.perf_counter()
-            if self._plan.rows[row][0] == walk.PAUSE:
-                self._numpy_step(frame, row)
+            paused = self._plan.paused_steps.get(row)
+            if paused is not None:
+                self._run_paused(frame, paused)
                 answer = 0
             else:
                 answer = self._resume(None, address_of(words), 0)

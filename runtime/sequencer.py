@@ -475,6 +475,8 @@ class Sequencer:
         )(self._commit_code.address)
         self.counts = _references_are_known()
         """Whether `commit` may be called."""
+        self.resume_holding = ctypes.PYFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, frame, row)(self.code.address)
+        """The same while other Python threads wait."""
         self.binds = layout.tuples_are_known() and layout.arrays_are_known()
         """Whether arrays may be handed over as a tuple; else their addresses are asked from Python."""
 

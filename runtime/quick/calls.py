@@ -199,7 +199,8 @@ class QuickCall:
         """Prepare the record; `hits[0]` counts its calls."""
         self.key = key
         self.owner = owner
-        self._keeps: list[Any] = [executable, signature, tuple(inputs), outcome, hits]
+        # The owner keeps fixed arrays and holders; samples are a caller's, and are not kept.
+        self._keeps: list[Any] = [executable, signature, outcome, hits]
         words = self._signature_words(signature) | self._guard_words(tuple(guards))
         words |= self._run_words(executable, signature, inputs) | self._outcome_words(outcome)
         self.words = np.array([words.get(name, 0) for name in tables.RECORD], np.uint64)

@@ -676,6 +676,21 @@ def test_calls_hold_no_memory() -> None:
     assert grown_bytes(work, 5000) < 2048
 
 
+def test_arguments_are_not_kept() -> None:
+    """D12: no record keeps what it was called with, nor what a variable held."""
+    v = gj.Variable(X)
+    f = gj.compile(lambda x, pair: v.assign(x * pair[0]))
+    gone = []
+    for _ in range(4):
+        x, y = X.copy(), X.copy()
+        gone += [weakref.ref(x), weakref.ref(y), weakref.ref(v.array)]
+        f(x, (y, 1.0))
+    del x, y
+    v.assign(X)
+    assert quick_calls(f) >= 1
+    assert [one() for one in gone] == [None] * len(gone)
+
+
 def test_errors_hold_no_memory() -> None:
     """D12, A23: thousands of failing calls leave nothing behind."""
     f = warmed(lambda x, y: x // y, np.int32([1]), np.int32([1]))
