@@ -34,6 +34,7 @@ from .guards import Guards
 from .modes import EVERYWHERE, eager_here
 from .places import MISSING
 from .shortcut import CONTAINERS, items_of
+from .signature import call_of_leaves
 from .state import State
 from .tensor import Tensor
 
@@ -77,7 +78,9 @@ def quick_call(
       free: the positions of numbers of any value.
     """
     concrete = entry.concrete
-    executable = concrete.program.executable(arrays)
+    if concrete.numbers is None:
+        return None
+    executable = concrete.program.executable(concrete.inputs(arrays, call_of_leaves(list(args))))
     apart = _TakenApart((*args, *kwargs.values()))
     inputs = None if executable is None else _inputs(entry, apart, arrays)
     if executable is None or inputs is None:

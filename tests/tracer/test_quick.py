@@ -264,6 +264,16 @@ def test_b1_input_signatures() -> None:
         np.testing.assert_array_equal(one.numpy(), X)
 
 
+def test_a12_open_shapes_beside_variables() -> None:
+    """A12: a trace for open sizes that reads a variable is quick for each size that comes."""
+    v = gj.Variable(np.float32(2.0))
+    f = gj.compile(lambda x, n: x * v + n, reduce_retracing=True, static=("n",))
+    for size in (1, 2, 3, 4, 4, 4):
+        np.testing.assert_array_equal(f(np.ones(size, np.float32), 1.0).numpy(), [3.0] * size)
+    assert ran_quickly(f, np.ones(4, np.float32), 1.0)
+    np.testing.assert_array_equal(f(np.ones(3, np.float32), 1.0).numpy(), [3.0] * 3)
+
+
 def test_a10_keywords() -> None:
     """A10: keywords in any order find their parameters."""
     f = gj.compile(lambda x, y, scale=1.0: (x - y) * scale)
