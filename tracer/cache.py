@@ -33,7 +33,7 @@ class Entry:
     way as well; variables that are only arguments (None) may be any others.
     """
 
-    __slots__ = ("concrete", "guards", "keys", "names", "reached", "seen", "slots", "structure", "ties", "used")
+    __slots__ = ("concrete", "guards", "keys", "names", "reached", "seen", "slots", "slow", "structure", "ties", "used")
 
     def __init__(self, call: Call, slots: tuple[Slot, ...], concrete: Concrete, guards: Guards) -> None:
         self.structure = call.structure
@@ -44,6 +44,8 @@ class Entry:
         self.keys: list[Hashable] = []
         self.used = 0
         self.seen = 0
+        self.slow = 0
+        """How many calls with objects among their arguments went through Python."""
         reached = [*guards.variables(), *concrete.variables]
         self.reached = frozenset(map(id, reached))
         self.ties = tuple(

@@ -53,11 +53,11 @@ class Concrete:
         self.positions = tuple(source.position for source in by_rank[Rank.ARGUMENT])
         self.fixed: list[Array] = [_array_of(source) for source in by_rank[Rank.FIXED]]
         self.variables: list[State] = [source.variable for source in by_rank[Rank.VARIABLE]]
-        self._others = by_rank[Rank.CONVERTED]
+        self.others = by_rank[Rank.CONVERTED]
         self._updates = [traced.sources[index] for index in traced.updates]
         self._count = count
         captured = all(isinstance(source, CapturedVariable) for source in self._updates)
-        self._holders = tuple(self._updated(None)) if captured else ()
+        self._holders = tuple(self.updated_variables(None)) if captured else ()
         """What is updated where it lies, unless it is an argument, which others see."""
         self._differentiable: dict[Any, Differentiable] = {}
 
@@ -69,7 +69,7 @@ class Concrete:
     @property
     def needs_call(self) -> bool:
         """Whether the arrays among the arguments are not enough to run."""
-        return bool(self._others)
+        return bool(self.others)
 
     @property
     def needs_numbers_only(self) -> bool:
@@ -79,12 +79,8 @@ class Concrete:
     @property
     def numbers(self) -> list[Number] | None:
         """The inputs that are Python numbers among the arguments; None where something else is converted as well."""
-        found = [source for source in self._others if isinstance(source, Number)]
-        return found if len(found) == len(self._others) else None
-
-    def updated_variables(self) -> list[State]:
-        """The variables that every call assigns to, where none is an argument."""
-        return self._updated(None)
+        found = [source for source in self.others if isinstance(source, Number)]
+        return found if len(found) == len(self.others) else None
 
     def call(self, call: Call) -> Any:
         """Run for arguments that fit the signature."""
@@ -95,9 +91,9 @@ class Concrete:
         inputs = arrays + self.fixed
         if self.variables:
             inputs += [variable.array for variable in self.variables]
-        if self._others:
+        if self.others:
             assert call is not None
-            inputs += [_required(numbers_of(source, call)) for source in self._others]
+            inputs += [_required(numbers_of(source, call)) for source in self.others]
         return inputs
 
     def run(self, arrays: list[Array], call: Call | None) -> Any:
@@ -108,7 +104,7 @@ class Concrete:
         else:
             outputs = self.program.run_updating(inputs, self._holders)
             if outputs[self._count] is not inputs[self.traced.updates[0]]:
-                replace_all(self._updated(call), outputs[self._count :])
+                replace_all(self.updated_variables(call), outputs[self._count :])
         self._hits += 1
         return self.traced.results.put_together([Tensor(array) for array in outputs[: self._count]])
 
@@ -125,7 +121,7 @@ class Concrete:
             graph = self._differentiable.setdefault(shapes, made)
         tensors, updates = graph.run(scope, operands)
         self._hits += 1
-        replace_all(self._updated(call), updates)
+        replace_all(self.updated_variables(call), updates)
         return self.traced.results.put_together(tensors)
 
     def _operand(self, source: Source, call: Call) -> Any:
@@ -138,7 +134,7 @@ class Concrete:
             return call.leaves[source.position]
         return Tensor(_required(numbers_of(source, call)))
 
-    def _updated(self, call: Call | None) -> list[State]:
+    def updated_variables(self, call: Call | None) -> list[State]:
         """The variables that the call assigns to."""
         return [_variable_of(source, call) for source in self._updates]
 

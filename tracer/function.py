@@ -50,6 +50,7 @@ from .retraces import (
     distance,
     recompiled,
 )
+from .settling import settle, settle_objects
 from .shortcut import key_without_numbers, simple_key
 from .signature import Call, Parameters, Slot, call_of_leaves
 from .specs import InputSignature
@@ -128,35 +129,21 @@ class Function:
         if entry is not None and entry.guards.hold():
             result = entry.concrete.run(arrays, None)
             if self._cache.settled.get(key) is not entry:
-                self._settle(key, entry, args, kwargs, arrays)
+                self._settle(settle, entry, key, args, kwargs, arrays)
             return result
         return self._call_simply(args, kwargs, key, arrays)
 
-    def _settle(
-        self,
-        key: Hashable,
-        entry: Entry,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-        arrays: list[Any],
-        free: frozenset[int] = frozenset(),
-    ) -> None:
+    def _settle(self, settle: Callable[..., None], entry: Entry, *call: Any) -> None:
         """Let further calls that look like this one run without Python, where that is possible."""
-        # What native calls need is loaded when a function is called again, not by `import graphjit`.
-        from graphjit.runtime.quick.calls import install
-
-        from .quick import quick_call, roles_of
-
         with self._lock:
-            record = quick_call(key, entry, args, kwargs, arrays, free) if install(roles_of(Function)) else None
-            self._cache.settle(key, entry, record)
+            settle(Function, self._cache, entry, *call)
 
     def _call_simply(
         self, args: tuple[Any, ...], kwargs: dict[str, Any], key: Hashable | None, arrays: list[Any]
     ) -> Any:
         """Run where nobody listens; calls that look the same take a shorter way from then on."""
         if key is None:
-            return self._call(args, kwargs)
+            return self._call_with_objects(args, kwargs)
         free = self._cache.free.get(key_without_numbers(args)) if self._cache.free and not kwargs else None
         if free is not None:
             wide_key = key_without_numbers(args, free)
@@ -164,7 +151,7 @@ class Function:
             if entry is not None and entry.guards.hold():
                 result = entry.concrete.run(arrays, call_of_leaves(list(args)))
                 if self._cache.settled.get(wide_key) is not entry:
-                    self._settle(wide_key, entry, args, kwargs, arrays, free)
+                    self._settle(settle, entry, wide_key, args, kwargs, arrays, free)
                 return result
         call = self._take_apart(args, kwargs)
         entry = self._entry(call)
@@ -177,6 +164,16 @@ class Function:
                 self._cache.free[key_without_numbers(args)] = free
                 self._cache.remember(key_without_numbers(args, free), entry)
         return entry.concrete.call(call)
+
+    def _call_with_objects(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run where nobody listens, for arguments that are not all simple."""
+        call = self._take_apart(args, kwargs)
+        entry = self._entry(call)
+        result = entry.concrete.call(call)
+        entry.slow += 1
+        if entry.slow > 1 and entry.slow & (entry.slow - 1) == 0:  # seldom, as the objects may be others each time
+            self._settle(settle_objects, entry, args, kwargs, call)
+        return result
 
     def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if isinstance(current_scope().interpreter, GraphWriter):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import operator
 import sys
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from typing import Any
+from weakref import ref
 
 import numpy as np
 
@@ -32,11 +34,12 @@ from .binding import Method
 from .cache import Entry, TraceCache
 from .guards import Guards
 from .modes import EVERYWHERE, eager_here
-from .places import MISSING
+from .places import MISSING, reference
 from .shortcut import CONTAINERS, items_of
-from .signature import call_of_leaves
+from .signature import Call, NumberSlot, ObjectSlot, TensorSlot, VariableSlot, call_of_leaves
 from .state import State
 from .tensor import Tensor
+from .tracing import ArgumentVariable, Number as NumberSource
 
 Array = np.ndarray[Any, Any]
 
@@ -77,22 +80,76 @@ def quick_call(
       key, arrays: see `simple_key`.
       free: the positions of numbers of any value.
     """
-    concrete = entry.concrete
-    if concrete.numbers is None:
+    if entry.concrete.numbers is None:
         return None
-    executable = concrete.program.executable(concrete.inputs(arrays, call_of_leaves(list(args))))
     apart = _TakenApart((*args, *kwargs.values()))
-    inputs = None if executable is None else _inputs(entry, apart, arrays)
+    numbers = tuple((position, type(args[position])) for position in sorted(free))
+    constants = tuple((position, one) for position, one in apart.others() if position not in free)
+    signature = Signature(len(args), _keywords(kwargs), constants, numbers, tuple(apart.containers))
+    return _record(key, entry, signature, apart, arrays, call_of_leaves(apart.leaves()))
+
+
+def quick_call_with_objects(
+    entry: Entry, args: tuple[Any, ...], kwargs: dict[str, Any], call: Call
+) -> QuickCall | None:
+    """The record of a call among whose arguments are variables or other objects; it serves these objects only.
+
+    They are not kept alive.
+    """
+    apart = _TakenApart((*args, *kwargs.values()))
+    leaves = apart.leaves()
+    if len(leaves) != len(call.leaves) or not all(map(operator.is_, leaves, call.leaves)):
+        return None
+    constants: list[tuple[int, Any]] = []
+    objects: list[tuple[int, ref[Any]]] = []
+    numbers: list[tuple[int, type]] = []
+    arrays: list[Array] = []
+    guards: list[QuickGuard] = []
+    for place, (position, leaf, slot) in enumerate(zip(apart.positions, leaves, call.slots, strict=True)):
+        if isinstance(slot, ObjectSlot | VariableSlot):
+            lent = reference(leaf)
+            if not isinstance(lent, ref):
+                return None
+            objects.append((position, lent))
+            if isinstance(slot, VariableSlot):
+                guards.append(AttributeGuard(lent, "trainable", leaf.trainable))
+        elif isinstance(slot, NumberSlot):
+            numbers.append((position, type(leaf)))
+        elif isinstance(slot, TensorSlot):
+            array = call.arrays[place]
+            assert array is not None  # the slot there says: a tensor
+            arrays.append(array)
+        elif type(leaf) in (int, bool, str, float, type(None)):
+            constants.append((position, leaf))
+        else:
+            return None
+    containers = tuple(apart.containers)
+    signature = Signature(len(args), _keywords(kwargs), tuple(constants), tuple(numbers), containers, tuple(objects))
+    return _record(object(), entry, signature, apart, arrays, call, guards)
+
+
+def _keywords(kwargs: dict[str, Any]) -> tuple[str, ...]:
+    return tuple(map(sys.intern, kwargs))
+
+
+def _record(
+    key: Hashable,
+    entry: Entry,
+    signature: Signature,
+    apart: _TakenApart,
+    arrays: list[Array],
+    call: Call,
+    guards: Iterable[QuickGuard] = (),
+) -> QuickCall | None:
+    concrete = entry.concrete
+    executable = concrete.program.executable(concrete.inputs(arrays, call))
+    inputs = _inputs(entry, apart, arrays, call)
     if executable is None or inputs is None:
         return None
     if not executable.runs_through or executable.program.arena_bytes > _LARGEST_ARENA:
         return None
-    numbers = tuple((position, type(args[position])) for position in sorted(free))
-    constants = tuple((position, one) for position, one in apart.others() if position not in free)
-    keywords = tuple(map(sys.intern, kwargs))
-    signature = Signature(len(args), keywords, constants, numbers, tuple(apart.containers))
-    outcome = _outcome(entry)
-    return QuickCall(key, entry, signature, inputs, _guards(entry.guards), executable, outcome, concrete.native_hits)
+    rows = [*guards, *_guards(entry.guards)]
+    return QuickCall(key, entry, signature, inputs, rows, executable, _outcome(entry, call), concrete.native_hits)
 
 
 class _TakenApart:
@@ -101,14 +158,15 @@ class _TakenApart:
     def __init__(self, given: tuple[Any, ...]) -> None:
         self.values = list(given)
         self.containers: list[ContainerArgument] = []
-        self._leaves: list[int] = []
+        self.positions: list[int] = []
+        """Where the leaves are, in the order in which arguments are taken apart."""
         for position in range(len(given)):
             self._visit(position)
 
     def _visit(self, position: int) -> None:
         value = self.values[position]
         if type(value) not in CONTAINERS:
-            self._leaves.append(position)
+            self.positions.append(position)
             return
         items, names = items_of(value)
         first = len(self.values)
@@ -117,33 +175,48 @@ class _TakenApart:
         for inside in range(first, first + len(items)):
             self._visit(inside)
 
+    def leaves(self) -> list[Any]:
+        """What is no container."""
+        return [self.values[position] for position in self.positions]
+
     def array_positions(self) -> list[int]:
         """Where the arrays are, in the order in which arguments are taken apart."""
-        return [position for position in self._leaves if _has_array(self.values[position])]
+        return [position for position in self.positions if _has_array(self.values[position])]
 
     def others(self) -> list[tuple[int, Any]]:
         """What is no array, and where."""
-        return [(position, self.values[position]) for position in self._leaves if not _has_array(self.values[position])]
+        return [
+            (position, self.values[position]) for position in self.positions if not _has_array(self.values[position])
+        ]
 
 
-def _inputs(entry: Entry, apart: _TakenApart, arrays: list[Array]) -> list[Input] | None:
+def _inputs(entry: Entry, apart: _TakenApart, arrays: list[Array], call: Call) -> list[Input] | None:
     """Where the inputs come from; None where one is of a kind that native code does not bind."""
     positions = apart.array_positions()
-    given = apart.values
     fixed = entry.concrete.fixed
     held = entry.concrete.variables
-    samples = [*arrays, *fixed, *(one.array for one in held)]
-    numbers = entry.concrete.numbers
-    if numbers is None or not all(one.dtype.numpy in NUMBER_DTYPES for one in numbers):
-        return None
-    if not all(type(one) is np.ndarray and _is_plain(one) for one in samples):
+    converted = [_converted_input(source, apart, call) for source in entry.concrete.others]
+    known = [one for one in converted if one is not None]
+    lent = [one.sample for one in known if isinstance(one, Held)]
+    samples = [*arrays, *fixed, *(one.array for one in held), *lent]
+    if len(known) != len(converted) or not all(type(one) is np.ndarray and _is_plain(one) for one in samples):
         return None
     return [
         *(Argument(position, array) for position, array in zip(positions, arrays, strict=True)),
         *map(Fixed, fixed),
         *(Held(one, one.array) for one in held),
-        *(Number(one.position, type(given[one.position]), one.dtype.numpy) for one in numbers),
+        *known,
     ]
+
+
+def _converted_input(source: Any, apart: _TakenApart, call: Call) -> Input | None:
+    """An input that is made of an argument: a number, or what a variable holds."""
+    if isinstance(source, NumberSource) and source.dtype.numpy in NUMBER_DTYPES:
+        return Number(apart.positions[source.position], type(call.leaves[source.position]), source.dtype.numpy)
+    if isinstance(source, ArgumentVariable):
+        variable = call.leaves[source.position]
+        return Held(variable, variable.array)
+    return None
 
 
 def _is_plain(array: Array) -> bool:
@@ -165,9 +238,9 @@ def _guards(guards: Guards) -> list[QuickGuard]:
     return [*rows, Question(guards.others_hold)] if guards.others else rows
 
 
-def _outcome(entry: Entry) -> Outcome:
+def _outcome(entry: Entry, call: Call) -> Outcome:
     results = entry.concrete.traced.results
-    updated: tuple[State, ...] = tuple(entry.concrete.updated_variables())
+    updated: tuple[State, ...] = tuple(entry.concrete.updated_variables(call))
     container: Any = results.container
     if results.count == 0 and results.structure.is_leaf():
         return Outcome(0, updated, None, results.kept[0])

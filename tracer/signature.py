@@ -176,7 +176,7 @@ def _compares_by_value(cls: type) -> bool:
     """Whether it is a library's class of immutable values, such as a path, a date or a fraction."""
     return (
         getattr(cls, "__hash__", None) not in (None, object.__hash__)
-        and not issubclass(cls, type)
+        and not issubclass(cls, type | Operand | State)
         and is_library_class(cls)
     )
 

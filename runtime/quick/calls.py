@@ -15,6 +15,7 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
+from weakref import ref
 
 import numpy as np
 import numpy.typing as npt
@@ -155,6 +156,7 @@ class Signature:
       constants: positions, and the objects that must be there.
       numbers: positions, and int or float, of which any is right.
       containers: outer ones before those in them.
+      objects: positions, and references to the objects that must be there.
     """
 
     positional: int
@@ -162,6 +164,7 @@ class Signature:
     constants: tuple[tuple[int, Any], ...]
     numbers: tuple[tuple[int, type], ...] = ()
     containers: tuple[ContainerArgument, ...] = ()
+    objects: tuple[tuple[int, ref[Any]], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -200,7 +203,7 @@ class QuickCall:
         self.key = key
         self.owner = owner
         # The owner keeps fixed arrays and holders; samples are a caller's, and are not kept.
-        self._keeps: list[Any] = [executable, signature, outcome, hits]
+        self._keeps: list[Any] = [executable, signature, outcome.container, outcome.constant, hits]
         words = self._signature_words(signature) | self._guard_words(tuple(guards))
         words |= self._run_words(executable, signature, inputs) | self._outcome_words(outcome)
         self.words = np.array([words.get(name, 0) for name in tables.RECORD], np.uint64)
@@ -214,6 +217,7 @@ class QuickCall:
 
     def _signature_words(self, signature: Signature) -> dict[str, int]:
         constants = [_constant_row(position, value) for position, value in signature.constants]
+        constants += [(position, id(lent), 0, tables.BY_CALL) for position, lent in signature.objects]
         return {
             "positional": signature.positional,
             "keywords": len(signature.keywords),
@@ -226,8 +230,13 @@ class QuickCall:
         }
 
     def _container_row(self, one: ContainerArgument) -> tuple[int, ...]:
-        kind = {tuple: tables.IN_TUPLE, list: tables.IN_LIST, dict: tables.IN_DICT}[one.kind]
-        return (one.position, kind, one.count, self._kept([[id(name)] for name in one.names]), one.first)
+        return (
+            one.position,
+            _CONTAINERS.index(one.kind),
+            one.count,
+            self._kept([[id(name)] for name in one.names]),
+            one.first,
+        )
 
     @staticmethod
     def _room_for(signature: Signature) -> int:
@@ -322,7 +331,7 @@ class _Maker:
 
 def _constant_row(position: int, value: Any) -> tuple[int, ...]:
     bits = int(np.float64(value).view(np.uint64)) if type(value) is float else 0
-    return (position, id(value), bits, int(type(value) is float))
+    return (position, id(value), bits, tables.BY_BITS if type(value) is float else tables.BY_IDENTITY)
 
 
 class _MethodDefinition(ctypes.Structure):
@@ -336,6 +345,8 @@ class _MethodDefinition(ctypes.Structure):
     )
 
 
+_CONTAINERS: Final[tuple[type, ...]] = (tuple, list, dict)
+"""In the order of `IN_TUPLE`, `IN_LIST` and `IN_DICT`."""
 _FAST_WITH_KEYWORDS: Final = 0x0080 | 0x0002
 _NO_ARGUMENTS: Final = 0x0004
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from graphjit.runtime import objectlayout as layout
 
-from .checks import bind_ir, containers_ir, guards_ir, is_usual_ir, matches_ir, numbers_ir
+from .arguments import bind_ir, containers_ir, numbers_ir
+from .checks import guards_ir, is_usual_ir, matches_ir
 from .results import finish_ir, keep_ir, make_ir, run_ir
 from .tables import RECORD, ROOT, SLOW, at, loop, root
 

@@ -1,6 +1,7 @@
 """The layouts of the tables that native code reads for quick calls, and the IR that reads them.
 
-Each tuple of names is a row of words. `calls` fills the tables; the code is in `checks`, `results` and `methods`.
+Each tuple of names is a row of words. `calls` fills the tables; the code is in `arguments`, `checks`,
+`results` and `methods`.
 """
 
 from __future__ import annotations
@@ -45,8 +46,12 @@ IN_TUPLE: Final = 0
 IN_LIST: Final = 1
 IN_DICT: Final = 2
 
-CONSTANT: Final = ("position", "object", "bits", "by_bits")
-"""An argument that must be an object, or (`by_bits`) a float with these bits."""
+CONSTANT: Final = ("position", "object", "bits", "how")
+"""An argument that must be this object, or a float with these bits, or what a call of the object gives."""
+
+BY_IDENTITY: Final = 0
+BY_BITS: Final = 1
+BY_CALL: Final = 2
 
 ARRAY: Final = ("source", "what", "dtype", "ndim", "shape", "scalar_type", "place", "kept")
 """An array that is bound: `what` is a position among the arguments, an array, or what holds one; `place` is where

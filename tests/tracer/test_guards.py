@@ -53,6 +53,23 @@ def test_d3_functions_that_are_replaced(monkeypatch: pytest.MonkeyPatch) -> None
     assert f(X).numpy() == 6.0
 
 
+@pytest.mark.parametrize("start", [1.0, [1.0, 2.0]])
+def test_d3_a_variable_of_an_argument_is_replaced_by_an_equal_one(start: Any) -> None:
+    """D3, A7: variables are told by identity, never by what they hold."""
+
+    class Model:
+        def __init__(self) -> None:
+            self.w = gj.Variable(start)
+
+    model = Model()
+    f = gj.compile(lambda model: model.w.assign_add(model.w))
+    f(model)
+    first, model.w = model.w, gj.Variable(first_value := model.w.numpy())
+    f(model)
+    np.testing.assert_array_equal(first.numpy(), first_value)
+    np.testing.assert_array_equal(model.w.numpy(), 2 * first_value)
+
+
 def test_d3_enclosing_variables() -> None:
     """D3: closure cells, also those of functions that are reached through others."""
     k = 2.0

@@ -274,6 +274,78 @@ def test_a12_open_shapes_beside_variables() -> None:
     np.testing.assert_array_equal(f(np.ones(3, np.float32), 1.0).numpy(), [3.0] * 3)
 
 
+def test_a7_objects_and_variables_among_the_arguments() -> None:
+    """A7, A9: calls with the same objects are quick; other objects, changed attributes and other variables are seen."""
+
+    class Model:
+        def __init__(self, scale: float) -> None:
+            self.scale = scale
+            self.w = gj.Variable(X)
+
+    def step(model: Any, v: Any, pair: Any, x: Any) -> Any:
+        v.assign_add(x)
+        return model.w * model.scale * x + v + pair[0]
+
+    one, other = Model(2.0), Model(3.0)
+    v, w = gj.Variable(X * 0), gj.Variable(X * 0)
+    f = gj.compile(step)
+
+    def check(model: Any, variable: Any, extra: Any) -> None:
+        expected = model.w.numpy() * np.float32(model.scale) * X + variable.numpy() + X + extra.numpy()
+        np.testing.assert_allclose(f(model, variable, (extra, 1), X).numpy(), expected, rtol=1e-6)
+
+    u = gj.Variable(X)
+    for _ in range(5):
+        check(one, v, u)
+        check(other, w, u)
+    assert ran_quickly(f, one, v, (u, 1), X)
+    one.scale = 7.0
+    for _ in range(9):
+        check(one, v, u)
+    one.w = gj.Variable(X * 2)
+    check(one, v, u)
+    assert f.trace_count == 4
+
+
+def test_a9_aliases_are_told_apart() -> None:
+    """A9: one variable twice is another signature than two variables, also for calls that are quick."""
+
+    def swap(a: Any, b: Any) -> Any:
+        a.assign(a + b)
+        b.assign(b * 2.0)
+        return a + b
+
+    a, b = gj.Variable(1.0), gj.Variable(10.0)
+    f = gj.compile(swap)
+    for _ in range(4):
+        a.assign(1.0)
+        b.assign(10.0)
+        assert f(a, b).numpy() == 31.0
+        a.assign(1.0)
+        assert f(a, a).numpy() == 8.0
+        assert a.numpy() == 4.0
+    assert f.trace_count == 2
+    assert ran_quickly(f, a, a)
+    a.trainable = False
+    f(a, b)
+    assert f.trace_count == 3
+
+
+def test_a21_objects_among_the_arguments_are_not_kept() -> None:
+    """A21: a quick call's variable dies with its last holder; another one in its place is another one."""
+    f = gj.compile(lambda v, x: v * x)
+    v = gj.Variable(X)
+    for _ in range(5):
+        f(v, X)
+    assert ran_quickly(f, v, X)
+    gone, array = weakref.ref(v), weakref.ref(v.array)
+    del v
+    gc.collect()
+    assert (gone(), array()) == (None, None)
+    for n in range(20):
+        np.testing.assert_array_equal(f(gj.Variable(X * n), X).numpy(), X * X * n)
+
+
 def test_a10_keywords() -> None:
     """A10: keywords in any order find their parameters."""
     f = gj.compile(lambda x, y, scale=1.0: (x - y) * scale)
