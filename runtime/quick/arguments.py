@@ -97,7 +97,7 @@ def numbers_ir() -> str:
     at_room = "  %room.pointer = inttoptr i64 %room to ptr\n  %place.pointer = inttoptr i64 %place to ptr\n"
     return f"""
 define internal i1 @bind_number(ptr %object, ptr %row) {{
-{load(NUMBER, "row", "is_int", "target", "place", "room")}{root("float_type", "int_type", "PyLong_AsLongAndOverflow")}
+{load(NUMBER, "row", "is_int", "target", "place", "room")}{root("float_type", "int_type", "PyLong_AsLongLongAndOverflow")}
 {at("type", "object", layout.TYPE)}{at_room}  %overflow.at = alloca i32
   %wants_int = icmp ne i64 %is_int, 0
   br i1 %wants_int, label %int, label %float
@@ -124,7 +124,7 @@ int:
   %is_integer = icmp eq ptr %type, %int_type
   br i1 %is_integer, label %read_int, label %no
 read_int:
-  %whole = call i64 %PyLong_AsLongAndOverflow(ptr %object, ptr %overflow.at)
+  %whole = call i64 %PyLong_AsLongLongAndOverflow(ptr %object, ptr %overflow.at)
   %overflow = load i32, ptr %overflow.at
   %in_range = icmp eq i32 %overflow, 0
   %low = trunc i64 %whole to i32
