@@ -97,7 +97,8 @@ def numbers_ir() -> str:
     at_room = "  %room.pointer = inttoptr i64 %room to ptr\n  %place.pointer = inttoptr i64 %place to ptr\n"
     return f"""
 define internal i1 @bind_number(ptr %object, ptr %row) {{
-{load(NUMBER, "row", "is_int", "target", "place", "room")}{root("float_type", "int_type", "PyLong_AsLongLongAndOverflow")}
+{load(NUMBER, "row", "is_int", "target", "place", "room")}
+{root("float_type", "int_type", "PyLong_AsLongLongAndOverflow")}
 {at("type", "object", layout.TYPE)}{at_room}  %overflow.at = alloca i32
   %wants_int = icmp ne i64 %is_int, 0
   br i1 %wants_int, label %int, label %float
