@@ -158,6 +158,8 @@ class _Recompiled:
     """Notices a function that is compiled again and again: each time its traces are lost."""
 
     LIMIT = 20
+    MOST_ENVIRONMENTS = 1000
+    """For so many sets of enclosing variables one function's compilations are counted."""
 
     def __init__(self) -> None:
         self._counts: WeakKeyDictionary[CodeType, dict[tuple[int, ...], int]] = WeakKeyDictionary()
@@ -168,6 +170,8 @@ class _Recompiled:
             return
         cells = tuple(id(cell_value(cell)) for cell in function.__closure__ or ())
         counts = self._counts.setdefault(function.__code__, {})
+        if len(counts) >= self.MOST_ENVIRONMENTS:
+            counts.clear()
         counts[cells] = counts.get(cells, 0) + 1
         if counts[cells] == self.LIMIT:
             warnings.warn(
