@@ -72,6 +72,11 @@ _WHOLE_ROUNDS: Final = 64
 """Parts of many rounds are multiples of this, so that two threads do not write into one line of the cache."""
 
 
+_SMALL_UPDATES: Final = 2**16
+"""Up to so many bytes, new arrays for updates cost less than Python's look whether they are needed."""
+_NO_STEP: Final = -1
+"""Whose rows stop the walk for signals only."""
+
 _ROWS: Final = {
     Action.JUMP: walk.JUMP,
     Action.UNLESS: walk.UNLESS,
@@ -200,7 +205,7 @@ class _Plan:
     def _paused_steps(self) -> dict[int, NumpyStep | ControlStep]:
         found: dict[int, NumpyStep | ControlStep] = {}
         for row, number in enumerate(self.row_steps):
-            step = self.program.steps[number] if number < len(self.program.steps) else None
+            step = self.program.steps[number] if 0 <= number < len(self.program.steps) else None
             if isinstance(step, NumpyStep) or (isinstance(step, ControlStep) and step.action is Action.GROW):
                 found[row] = step
         return found
@@ -218,13 +223,12 @@ class _Plan:
             costs.append(0)
             if self.program.updates and number == self.program.tail:
                 self.tail_row = len(self.rows)
-                self.cost += PIECE_COST
-                self._add((walk.PAUSE,), number)
+                self._add((walk.PAUSE,), _NO_STEP)
             for row, cost in self._rows_of(step):
                 self.cost += PIECE_COST if row[0] in (walk.PAUSE, walk.BACK) else cost
                 costs[-1] += cost
                 if spent and spent + cost > PIECE_COST and self.tail_row is None:
-                    self._add((walk.PAUSE,), number)
+                    self._add((walk.PAUSE,), _NO_STEP)
                     spent = 0
                 self._add(row, number)
                 spent = 0 if row[0] == walk.PAUSE else spent + cost
@@ -395,10 +399,15 @@ class Executable:
 
     @property
     def runs_through(self) -> bool:
-        """Whether a run stops before its end for signals only, unless it fails, and what it gives is known before."""
-        return not self._plan.paused_steps and not any(
-            self._plan.program.slots[n].dynamic or self._plan.program.slots[n].count for n in self._plan.program.outputs
-        )
+        """Whether a run needs no Python before its end, unless it fails, and what it gives is known before.
+
+        It may stop for signals, and before updates, and goes on from there. Large updates that could be
+        written where they lie need Python, which looks whether that is possible.
+        """
+        slots = self._plan.program.slots
+        updated = sum(slots[result].nbytes for _state, result in self._plan.program.updates)
+        known = not any(slots[n].dynamic or slots[n].count for n in self._plan.program.outputs)
+        return known and not self._plan.paused_steps and updated <= _SMALL_UPDATES
 
     def take_frame(self) -> Frame:
         """A frame for the caller alone, who fills the places of inputs and outputs and walks it himself."""

@@ -40,7 +40,7 @@ WRITEABLE: Final = 0x0400
 """NPY_ARRAY_WRITEABLE."""
 
 PYTHON_FUNCTIONS: Final = (
-    *("Py_IncRef", "Py_DecRef", "PyErr_Clear", "PyType_GenericAlloc", "PyContextVar_Get"),
+    *("Py_IncRef", "Py_DecRef", "PyErr_Clear", "PyErr_CheckSignals", "PyType_GenericAlloc", "PyContextVar_Get"),
     *("PyDict_GetItemWithError", "PyDict_Size", "PyObject_GetAttr", "PyObject_CallNoArgs", "PyObject_CallOneArg"),
     *("PyObject_Vectorcall", "PyTuple_New", "PyList_New", "PyList_SetItem", "PyFunction_GetClosure", "PyCell_Get"),
     *("PyLong_AsLongLongAndOverflow", "PyEval_SaveThread", "PyEval_RestoreThread"),

@@ -7,7 +7,23 @@ from __future__ import annotations
 
 from graphjit.runtime import objectlayout as layout
 
-from .tables import ARRAY, CALLED, LIST, NOTHING, OUTPUT, RECORD, SLOW, TUPLE, at, load, loop, root, row
+from .tables import (
+    ARRAY,
+    CALLED,
+    LIST,
+    NOTHING,
+    OUTPUT,
+    RAISED,
+    RECORD,
+    RUN_AGAIN,
+    SLOW,
+    TUPLE,
+    at,
+    load,
+    loop,
+    root,
+    row,
+)
 
 
 def make_ir() -> str:
@@ -110,7 +126,7 @@ end:
 
 
 def run_ir() -> str:
-    """Bind what is held, and run; whether nothing failed."""
+    """Bind what is held, and run; 0, or what `RUN_AGAIN` and `RAISED` say. Long runs stop for signals."""
     bind = f"""{row("row", ARRAY, "held", "h")}  %bound = call i1 @bind_held(ptr %row)
   br i1 %bound, label %h.next, label %no"""
     keep = f"""{row("kept_row", ARRAY, "held", "k")}{load(ARRAY, "kept_row", "kept", kind="ptr")}
@@ -120,10 +136,11 @@ def run_ir() -> str:
   call void %Py_DecRef(ptr %left)
   br label %l.next"""
     return f"""
-define internal i1 @run(ptr %record) {{
+define internal i64 @run(ptr %record) {{
 {load(RECORD, "record", "held_count", "lets_go")}
 {load(RECORD, "record", "before", "held", "run", "frame", kind="ptr")}
-{root("Py_IncRef", "Py_DecRef", "PyEval_SaveThread", "PyEval_RestoreThread", "PyObject_CallNoArgs", "PyErr_Clear")}
+{root("PyEval_SaveThread", "PyEval_RestoreThread", "PyErr_CheckSignals")}
+{root("Py_IncRef", "Py_DecRef", "PyObject_CallNoArgs", "PyErr_Clear")}
   %alone = icmp eq ptr %before, null
   br i1 %alone, label %bind_all, label %call_before
 call_before:
@@ -135,28 +152,43 @@ drop_ready:
   br label %bind_all
 not_ready:
   call void %PyErr_Clear()
-  ret i1 false
+  ret i64 {RUN_AGAIN}
 bind_all:
 {loop("h", "%held_count", bind, "bound_all")}
 bound_all:
   %short = icmp eq i64 %lets_go, 0
   br i1 %short, label %holding, label %going
 holding:
-  %code = call i64 %run(ptr null, ptr %frame, i64 0)
-  %fine = icmp eq i64 %code, 0
-  ret i1 %fine
+  %short_first = phi i64 [ 0, %bound_all ], [ %short_code, %holding ]
+  %short_code = call i64 %run(ptr null, ptr %frame, i64 %short_first)
+  %short_paused = icmp sgt i64 %short_code, 0
+  br i1 %short_paused, label %holding, label %held_through
+held_through:
+  %short_fine = icmp eq i64 %short_code, 0
+  %short_status = select i1 %short_fine, i64 0, i64 {RUN_AGAIN}
+  ret i64 %short_status
 going:
 {loop("k", "%held_count", keep, "go")}
 go:
+  %first = phi i64 [ 0, %k.head ], [ %code, %signals ]
   %state = call ptr %PyEval_SaveThread()
-  %long_code = call i64 %run(ptr null, ptr %frame, i64 0)
+  %code = call i64 %run(ptr null, ptr %frame, i64 %first)
   call void %PyEval_RestoreThread(ptr %state)
+  %fine = icmp eq i64 %code, 0
+  %status = select i1 %fine, i64 0, i64 {RUN_AGAIN}
+  %paused = icmp sgt i64 %code, 0
+  br i1 %paused, label %signals, label %over
+signals:
+  %raised = call i32 %PyErr_CheckSignals()
+  %calm = icmp eq i32 %raised, 0
+  br i1 %calm, label %go, label %over
+over:
+  %end_status = phi i64 [ %status, %go ], [ {RAISED}, %signals ]
 {loop("l", "%held_count", drop, "gone")}
 gone:
-  %long_fine = icmp eq i64 %long_code, 0
-  ret i1 %long_fine
+  ret i64 %end_status
 no:
-  ret i1 false
+  ret i64 {RUN_AGAIN}
 }}
 """
 
@@ -254,14 +286,18 @@ define internal ptr @perform(ptr %record) {{
   %ready = call i1 @make(ptr %record)
   br i1 %ready, label %start, label %slow
 start:
-  %fine = call i1 @run(ptr %record)
+  %status = call i64 @run(ptr %record)
+  %fine = icmp eq i64 %status, 0
   br i1 %fine, label %end, label %undo
 end:
   %result = call ptr @finish(ptr %record)
   ret ptr %result
 undo:
   call void @drop_made(ptr %record)
-  br label %slow
+  %raised = icmp eq i64 %status, {RAISED}
+  br i1 %raised, label %error, label %slow
+error:
+  ret ptr null
 slow:
   ret ptr {SLOW}
 }}

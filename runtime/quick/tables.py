@@ -88,6 +88,11 @@ CALLED: Final = 3
 NOTHING: Final = 4
 """`shape_of_result` is the result."""
 
+RUN_AGAIN: Final = 1
+"""A run failed, and left nothing behind: in Python it fails again, and explains why."""
+RAISED: Final = 2
+"""A signal's exception is to be raised."""
+
 SLOW: Final = "inttoptr (i64 1 to ptr)"
 """What the code's functions answer where Python must do it all."""
 

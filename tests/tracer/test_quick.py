@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import gc
+import signal
 import sys
 import threading
 import weakref
@@ -569,6 +570,54 @@ def test_a23_errors_leave_everything_as_it_was() -> None:
     np.testing.assert_array_equal(v.numpy(), before)
     assert ran_quickly(f, x, y)
     np.testing.assert_array_equal(v.numpy(), before + x)
+
+
+def test_d14_long_calls_answer_signals() -> None:
+    """D14: a long quick call stops for signals: their handlers run, and an error of theirs changes nothing."""
+    v = gj.Variable(0.0)
+    x = np.int32(5_000_000)
+
+    def body(n: Any) -> Any:
+        _, total = gj.while_loop(lambda i, total: i < n, lambda i, total: (i + 1, total * 0.5 + v), (0, v + 1.0))
+        v.assign_add(1.0)
+        return total
+
+    f = warmed(body, np.int32(3))
+    calls: list[int] = []
+    before = signal.signal(signal.SIGALRM, lambda *_: calls.append(1))
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.02)
+        assert ran_quickly(f, x)
+        assert calls == [1]
+        signal.signal(signal.SIGALRM, _raise)
+        signal.setitimer(signal.ITIMER_REAL, 0.02)
+        held = float(v.numpy())
+        with pytest.raises(KeyboardInterrupt):
+            f(x)
+        assert float(v.numpy()) == held
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        signal.signal(signal.SIGALRM, before)
+    assert ran_quickly(f, x)
+
+
+def _raise(*_: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def test_f2_loops_are_quick() -> None:
+    """F2: a loop whose length is known when it runs, and a branch, need no Python."""
+
+    def body(x: Any, n: Any) -> Any:
+        _, total = gj.while_loop(lambda i, total: i < n, lambda i, total: (i + 1, total * 0.5 + x), (0, x))
+        return gj.cond(total[0] > 1.5, lambda: total, lambda: -total)
+
+    n = gj.constant(3)
+    f = warmed(body, X, n)
+    assert ran_quickly(f, X, n)
+    for rounds in (0, 1, 7, 100_000):
+        expected = f.eager(X, gj.constant(min(rounds, 100))).numpy()
+        np.testing.assert_allclose(f(X, gj.constant(rounds)).numpy(), expected, rtol=1e-6)
 
 
 def test_methods_are_quick() -> None:
