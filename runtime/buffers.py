@@ -191,10 +191,11 @@ def allocate_state(shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[
 
 def shows_all_owners(array: npt.NDArray[Any]) -> bool:
     """Whether the references to the array are all that can reach its memory."""
-    return type(array.base) in _COUNTED
+    return type(array.base) in COUNTED
 
 
-_COUNTED: Final = (_Lease, _Span)
+COUNTED: Final = (_Lease, _Span)
+"""Of what class the bases of such arrays are."""
 
 
 @dataclass(frozen=True)

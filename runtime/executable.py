@@ -72,8 +72,6 @@ _WHOLE_ROUNDS: Final = 64
 """Parts of many rounds are multiples of this, so that two threads do not write into one line of the cache."""
 
 
-_SMALL_UPDATES: Final = 2**16
-"""Up to so many bytes, new arrays for updates cost less than Python's look whether they are needed."""
 _NO_STEP: Final = -1
 """Whose rows stop the walk for signals only."""
 
@@ -401,13 +399,21 @@ class Executable:
     def runs_through(self) -> bool:
         """Whether a run needs no Python before its end, unless it fails, and what it gives is known before.
 
-        It may stop for signals, and before updates, and goes on from there. Large updates that could be
-        written where they lie need Python, which looks whether that is possible.
+        It may stop for signals, and before its updates (`tail`), and goes on from there.
         """
         slots = self._plan.program.slots
-        updated = sum(slots[result].nbytes for _state, result in self._plan.program.updates)
         known = not any(slots[n].dynamic or slots[n].count for n in self._plan.program.outputs)
-        return known and not self._plan.paused_steps and updated <= _SMALL_UPDATES
+        return known and not self._plan.paused_steps
+
+    @property
+    def stops(self) -> bool:
+        """Whether even a short run stops before its end."""
+        return self._tail is not None
+
+    @property
+    def tail(self) -> int:
+        """How a run answers before it writes updates that may lie where their states lie; 0 if there are none."""
+        return (self._tail or 0) if self._sequencer.counts else 0
 
     def take_frame(self) -> Frame:
         """A frame for the caller alone, who fills the places of inputs and outputs and walks it himself."""

@@ -31,6 +31,7 @@ DATA: Final = object.__basicsize__
 NDIM: Final = DATA + 8
 SHAPE: Final = DATA + 16
 STRIDES: Final = DATA + 24
+BASE: Final = DATA + 32
 DTYPE: Final = DATA + 40
 FLAGS: Final = DATA + 48
 
@@ -99,6 +100,7 @@ def _array_is_known(sample: np.ndarray[Any, Any]) -> bool:
         and _word(sample, NDIM) % 2**32 == sample.ndim
         and tuple(numbers) == sample.shape
         and tuple(strides) == sample.strides
+        and _word(sample, BASE) == (0 if sample.base is None else id(sample.base))
         and _word(sample, DTYPE) == id(sample.dtype)
         and _word(sample, FLAGS) % 2**32 == sample.flags.num
     )

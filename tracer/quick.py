@@ -241,11 +241,12 @@ def _guards(guards: Guards) -> list[QuickGuard]:
 def _outcome(entry: Entry, call: Call) -> Outcome:
     results = entry.concrete.traced.results
     updated: tuple[State, ...] = tuple(entry.concrete.updated_variables(call))
+    captured = all(id(one) in entry.reached for one in updated)  # others may see an argument
     container: Any = results.container
     if results.count == 0 and results.structure.is_leaf():
-        return Outcome(0, updated, None, results.kept[0])
+        return Outcome(0, updated, None, results.kept[0], captured)
     shape: type | Callable[..., Any] | None = results.put_together if container is None else container
-    return Outcome(results.count, updated, None if results.is_single else shape)
+    return Outcome(results.count, updated, None if results.is_single else shape, None, captured)
 
 
 __all__: list[str] = []

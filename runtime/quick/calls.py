@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from graphjit.runtime import objectlayout as layout
-from graphjit.runtime.buffers import POOLED_FROM, address_of, allocate_output
+from graphjit.runtime.buffers import COUNTED, POOLED_FROM, address_of, allocate_output, allocate_state
 from graphjit.runtime.executable import Executable, Frame
 from graphjit.runtime.kernelcache import Kernel, load_ir
 from graphjit.runtime.sequencer import sequencer
@@ -177,6 +177,8 @@ class Outcome:
     """None for a single result, tuple, list, or what makes the result from a list of all."""
     constant: Any = None
     """The result where there are no results."""
+    may_be_in_place: bool = False
+    """Whether updates may be written where the arrays of their holders lie."""
 
 
 class QuickCall:
@@ -205,7 +207,7 @@ class QuickCall:
         # The owner keeps fixed arrays and holders; samples are a caller's, and are not kept.
         self._keeps: list[Any] = [executable, signature, outcome.container, outcome.constant, hits]
         words = self._signature_words(signature) | self._guard_words(tuple(guards))
-        words |= self._run_words(executable, signature, inputs) | self._outcome_words(outcome)
+        words |= self._run_words(executable, signature, inputs, outcome) | self._outcome_words(outcome)
         self.words = np.array([words.get(name, 0) for name in tables.RECORD], np.uint64)
         self.words[tables.RECORD.index("hits")] = address_of(hits)
 
@@ -247,7 +249,9 @@ class QuickCall:
         self._keeps.append(guards)
         return {"guards": self._kept([one.row for one in guards]), "guard_count": len(guards)}
 
-    def _run_words(self, executable: Executable, signature: Signature, inputs: Sequence[Input]) -> dict[str, int]:
+    def _run_words(
+        self, executable: Executable, signature: Signature, inputs: Sequence[Input], outcome: Outcome
+    ) -> dict[str, int]:
         frame = executable.take_frame()
         program = executable.program
         # A number that no input is still must be of its kind.
@@ -260,14 +264,17 @@ class QuickCall:
                 continue
             row = self._input_row(one, frame.place(number))
             (arguments if isinstance(one, Argument) else held).append(row)
-        outputs = [self._output_row(frame, number, program.slots[number]) for number in program.outputs]
+        over = {result for _state, result in program.updates}
+        outputs = [self._output_row(frame, number, program.slots[number], number in over) for number in program.outputs]
+        held_table = self._kept(held)
+        updates = self._update_rows(executable, frame, outcome, {row[-2]: n for n, row in enumerate(held)}, held_table)
         self._keeps.append(frame)
         return {
             "arguments": self._kept(arguments),
             "argument_count": len(arguments),
             "numbers": self._kept(numbers),
             "number_count": len(numbers),
-            "held": self._kept(held),
+            "held": held_table,
             "held_count": len(held),
             "outputs": self._kept(outputs),
             "output_count": len(outputs),
@@ -276,7 +283,25 @@ class QuickCall:
             "run": sequencer().code.address,
             "frame": frame.pointer,
             "lets_go": int(not executable.holds_lock),
+            "stops": int(executable.stops),
+            "tail": executable.tail if outcome.may_be_in_place else 0,
+            "updates": self._kept(updates),
+            "update_count": len(updates),
         }
+
+    @staticmethod
+    def _update_rows(
+        executable: Executable, frame: Frame, outcome: Outcome, held: dict[int, int], held_table: int
+    ) -> list[tuple[int, ...]]:
+        """For each update its holder, the row of the array that it has now, and where the output's address goes."""
+        states = {result: frame.place(state) for state, result in executable.program.updates}
+        rows: list[tuple[int, ...]] = []
+        results = executable.program.outputs[outcome.results :]
+        for holder, result in zip(outcome.updated, results, strict=True):
+            row = held.get(states.get(result, 0))
+            address = 0 if row is None else held_table + 8 * len(tables.ARRAY) * row
+            rows.append((id(holder), address, frame.place(result)))
+        return rows
 
     def _number_row(self, one: Number, place: int | None) -> tuple[int, ...]:
         room = self._kept([[0, 0]])
@@ -296,8 +321,10 @@ class QuickCall:
         self._keeps.append(dtype)
         return id(dtype), sample.ndim, self._kept([[size] for size in sample.shape])
 
-    def _output_row(self, frame: Frame, number: int, slot: Any) -> tuple[int, ...]:
-        maker = None if slot.nbytes < POOLED_FROM else _Maker(slot.shape, slot.dtype)
+    def _output_row(self, frame: Frame, number: int, slot: Any, is_state: bool) -> tuple[int, ...]:
+        maker = None
+        if is_state or slot.nbytes >= POOLED_FROM:
+            maker = _Maker(slot.shape, slot.dtype, allocate_state if is_state else allocate_output)
         self._keeps += [slot.dtype, maker]
         shape = self._kept([[size] for size in slot.shape])
         return (id(slot.dtype), len(slot.shape), shape, 0 if maker is None else id(maker), frame.place(number))
@@ -309,24 +336,23 @@ class QuickCall:
         return {
             "result_count": outcome.results,
             "wrapped": self._kept([[0] * outcome.results]),
-            "updates": self._kept([[id(one)] for one in outcome.updated]),
-            "update_count": len(outcome.updated),
             "container": tables.NOTHING if outcome.results == 0 and kind == tables.SINGLE else kind,
             "shape_of_result": id(shape),
         }
 
 
 class _Maker:
-    """Makes one large output."""
+    """Makes one output that is large, or may be written over later."""
 
-    __slots__ = ("_dtype", "_shape")
+    __slots__ = ("_allocate", "_dtype", "_shape")
 
-    def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any], allocate: Callable[..., Array]) -> None:
         self._shape = shape
         self._dtype = dtype
+        self._allocate = allocate
 
     def __call__(self) -> Array:
-        return allocate_output(self._shape, self._dtype)
+        return self._allocate(self._shape, self._dtype)
 
 
 def _constant_row(position: int, value: Any) -> tuple[int, ...]:
@@ -380,7 +406,10 @@ def _install(roles: Roles) -> None:
 def _root_words(roles: Roles, slow: Sequence[Any]) -> dict[str, int]:
     (first, first_usual), (second, second_usual) = roles.contexts
     slow_call, slow_bound_call, slow_read = map(id, slow)
+    counted, other_counted = COUNTED
     return layout.functions() | {
+        "counted_type": id(counted),
+        "other_counted_type": id(other_counted),
         "none": id(None),
         "true": id(True),
         "array_type": id(np.ndarray),

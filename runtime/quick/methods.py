@@ -12,7 +12,7 @@ from graphjit.runtime import objectlayout as layout
 
 from .arguments import bind_ir, containers_ir, numbers_ir
 from .checks import guards_ir, is_usual_ir, matches_ir
-from .results import finish_ir, keep_ir, make_ir, run_ir
+from .results import commit_ir, finish_ir, keep_ir, make_ir, run_ir
 from .tables import RECORD, ROOT, SLOW, at, loop, root
 
 
@@ -188,5 +188,5 @@ end:
 def quick_ir() -> str:
     """The native code of quick calls as LLVM IR; `entry` is handed the words of `ROOT` once."""
     checks = (is_usual_ir, bind_ir, numbers_ir, containers_ir, matches_ir, guards_ir)
-    results = (make_ir, keep_ir, run_ir, finish_ir)
+    results = (make_ir, keep_ir, commit_ir, run_ir, finish_ir)
     return "".join(part() for part in (_setup_ir, *checks, *results, _slow_ir, _call_ir, _read_ir))

@@ -18,6 +18,7 @@ from .tables import (
     RUN_AGAIN,
     SLOW,
     TUPLE,
+    UPDATE,
     at,
     load,
     loop,
@@ -27,8 +28,13 @@ from .tables import (
 
 
 def make_ir() -> str:
-    """Make the arrays of the outputs and the wrappers of the results; or none of them."""
-    output = f"""{row("row", OUTPUT, "outputs", "o")}{load(OUTPUT, "row", "dtype", "shape", "maker", kind="ptr")}
+    """Make the arrays of the outputs and the wrappers of the results; or none of them.
+
+    The arrays of updates that may be written where their holders' lie are made when that shows to be impossible.
+    """
+    output = f"""  %o = add i64 %j, %from
+{row("row", OUTPUT, "outputs", "o")}
+{load(OUTPUT, "row", "dtype", "shape", "maker", kind="ptr")}
 {load(OUTPUT, "row", "ndim", "place")}  %from_numpy = icmp eq ptr %maker, null
   br i1 %from_numpy, label %new, label %ask
 new:
@@ -49,7 +55,7 @@ keep:
   store ptr %array, ptr %made.at
 {at("data", "array", layout.DATA, "i64")}  %where = inttoptr i64 %place to ptr
   store i64 %data, ptr %where
-  br label %o.next"""
+  br label %j.next"""
     wrapper = """  %wrapper = call ptr %PyType_GenericAlloc(ptr %wrapper_type, i64 0)
   %not_made = icmp eq ptr %wrapper, null
   br i1 %not_made, label %no, label %fill
@@ -68,10 +74,6 @@ fill:
 drop:
   call void %Py_DecRef(ptr %held)
   br label %d.next"""
-    functions = (
-        *("Py_IncRef", "PyArray_NewFromDescr", "PyObject_CallNoArgs", "PyType_GenericAlloc", "PyErr_Clear"),
-        *("array_type", "wrapper_type", "none"),
-    )
     return f"""
 define internal void @drop_all(ptr %list, i64 %count) {{
 {root("Py_DecRef")}{loop("d", "%count", drop, "end")}
@@ -86,10 +88,24 @@ define internal void @drop_made(ptr %record) {{
   ret void
 }}
 
+define internal i1 @make_outputs(ptr %record, i64 %from, i64 %to) {{
+{load(RECORD, "record", "outputs", "made", kind="ptr")}{root("PyErr_Clear", "array_type")}
+{root("Py_IncRef", "PyArray_NewFromDescr", "PyObject_CallNoArgs")}  %count = sub i64 %to, %from
+{loop("j", "%count", output, "yes")}
+yes:
+  ret i1 true
+no:
+  call void %PyErr_Clear()
+  ret i1 false
+}}
+
 define internal i1 @make(ptr %record) {{
-{load(RECORD, "record", "output_count", "result_count")}{root(*functions)}{root("wrapper_spare", kind="i64")}
-{load(RECORD, "record", "outputs", "made", "wrapped", kind="ptr")}
-{loop("o", "%output_count", output, "wrap")}
+{load(RECORD, "record", "output_count", "result_count", "tail")}{load(RECORD, "record", "wrapped", kind="ptr")}
+{root("PyType_GenericAlloc", "Py_IncRef", "PyErr_Clear", "wrapper_type", "none")}{root("wrapper_spare", kind="i64")}
+  %no_tail = icmp eq i64 %tail, 0
+  %first_made = select i1 %no_tail, i64 %output_count, i64 %result_count
+  %outputs_made = call i1 @make_outputs(ptr %record, i64 0, i64 %first_made)
+  br i1 %outputs_made, label %wrap, label %no
 wrap:
 {loop("w", "%result_count", wrapper, "yes")}
 yes:
@@ -125,6 +141,48 @@ end:
 """
 
 
+def commit_ir() -> str:
+    """Let updates be written where the arrays of their holders lie, if nobody else sees any of these.
+
+    A holder and the run itself refer to such an array: two references.
+    """
+    check = f"""{row("row", UPDATE, "updates", "c")}{load(UPDATE, "row", "holder", "held", kind="ptr")}
+{at("array", "held", 8 * ARRAY.index("kept"))}{at("current", "holder", "%holder_array")}
+  %same = icmp eq ptr %array, %current
+  %references = load i32, ptr %array
+  %alone = icmp eq i32 %references, 2
+{at("base", "array", layout.BASE)}  %own = icmp eq ptr %base, null
+  %unseen = and i1 %same, %alone
+  %borrowed = xor i1 %own, true
+  %may = and i1 %unseen, %borrowed
+  br i1 %may, label %look, label %no
+look:
+{at("type", "base", layout.TYPE)}  %is_one = icmp eq ptr %type, %counted_type
+  %is_other = icmp eq ptr %type, %other_counted_type
+  %counted = or i1 %is_one, %is_other
+  br i1 %counted, label %c.next, label %no"""
+    aim = f"""{row("aimed", UPDATE, "updates", "a")}{load(UPDATE, "aimed", "place", kind="ptr")}
+{at("state", "aimed", 8 * UPDATE.index("held"))}
+{at("state_array", "state", 8 * ARRAY.index("kept"))}{at("data", "state_array", layout.DATA)}
+  store ptr %data, ptr %place
+  br label %a.next"""
+    return f"""
+define internal i1 @writes_over(ptr %record) {{
+{load(RECORD, "record", "update_count")}{load(RECORD, "record", "updates", kind="ptr")}
+{root("counted_type", "other_counted_type")}{root("holder_array", kind="i64")}
+{loop("c", "%update_count", check, "aim")}
+aim:
+{loop("a", "%update_count", aim, "yes")}
+yes:
+  %in_place.at = getelementptr i64, ptr %record, i64 {RECORD.index("in_place")}
+  store i64 1, ptr %in_place.at
+  ret i1 true
+no:
+  ret i1 false
+}}
+"""
+
+
 def run_ir() -> str:
     """Bind what is held, and run; 0, or what `RUN_AGAIN` and `RAISED` say. Long runs stop for signals."""
     bind = f"""{row("row", ARRAY, "held", "h")}  %bound = call i1 @bind_held(ptr %row)
@@ -137,7 +195,7 @@ def run_ir() -> str:
   br label %l.next"""
     return f"""
 define internal i64 @run(ptr %record) {{
-{load(RECORD, "record", "held_count", "lets_go")}
+{load(RECORD, "record", "held_count", "lets_go", "stops", "tail", "result_count", "output_count")}
 {load(RECORD, "record", "before", "held", "run", "frame", kind="ptr")}
 {root("PyEval_SaveThread", "PyEval_RestoreThread", "PyErr_CheckSignals")}
 {root("Py_IncRef", "Py_DecRef", "PyObject_CallNoArgs", "PyErr_Clear")}
@@ -157,33 +215,51 @@ bind_all:
 {loop("h", "%held_count", bind, "bound_all")}
 bound_all:
   %short = icmp eq i64 %lets_go, 0
-  br i1 %short, label %holding, label %going
+  %straight = icmp eq i64 %stops, 0
+  %simple = and i1 %short, %straight
+  br i1 %simple, label %holding, label %keep_all
 holding:
-  %short_first = phi i64 [ 0, %bound_all ], [ %short_code, %holding ]
-  %short_code = call i64 %run(ptr null, ptr %frame, i64 %short_first)
-  %short_paused = icmp sgt i64 %short_code, 0
-  br i1 %short_paused, label %holding, label %held_through
-held_through:
+  %short_code = call i64 %run(ptr null, ptr %frame, i64 0)
   %short_fine = icmp eq i64 %short_code, 0
   %short_status = select i1 %short_fine, i64 0, i64 {RUN_AGAIN}
   ret i64 %short_status
-going:
+keep_all:
 {loop("k", "%held_count", keep, "go")}
 go:
-  %first = phi i64 [ 0, %k.head ], [ %code, %signals ]
+  %first = phi i64 [ 0, %k.head ], [ %code, %signals ], [ %code, %renew ]
+  br i1 %short, label %go_holding, label %go_free
+go_holding:
+  %held_code = call i64 %run(ptr null, ptr %frame, i64 %first)
+  br label %stopped
+go_free:
   %state = call ptr %PyEval_SaveThread()
-  %code = call i64 %run(ptr null, ptr %frame, i64 %first)
+  %free_code = call i64 %run(ptr null, ptr %frame, i64 %first)
   call void %PyEval_RestoreThread(ptr %state)
+  br label %stopped
+stopped:
+  %code = phi i64 [ %held_code, %go_holding ], [ %free_code, %go_free ]
   %fine = icmp eq i64 %code, 0
   %status = select i1 %fine, i64 0, i64 {RUN_AGAIN}
   %paused = icmp sgt i64 %code, 0
-  br i1 %paused, label %signals, label %over
+  br i1 %paused, label %pause, label %over
+pause:
+  %at_tail = icmp eq i64 %code, %tail
+  br i1 %at_tail, label %commit, label %signals
 signals:
   %raised = call i32 %PyErr_CheckSignals()
   %calm = icmp eq i32 %raised, 0
   br i1 %calm, label %go, label %over
+commit:
+  %writes = call i1 @writes_over(ptr %record)
+  br i1 %writes, label %end, label %renew
+renew:
+  %renewed = call i1 @make_outputs(ptr %record, i64 %result_count, i64 %output_count)
+  br i1 %renewed, label %go, label %over
+end:
+  %end_code = call i64 %run(ptr null, ptr %frame, i64 %code)
+  br label %over
 over:
-  %end_status = phi i64 [ %status, %go ], [ {RAISED}, %signals ]
+  %end_status = phi i64 [ %status, %stopped ], [ {RAISED}, %signals ], [ {RUN_AGAIN}, %renew ], [ 0, %end ]
 {loop("l", "%held_count", drop, "gone")}
 gone:
   ret i64 %end_status
@@ -195,8 +271,7 @@ no:
 
 def finish_ir() -> str:
     """Hand over the new arrays: to what holds them, to the wrappers, and these to the caller."""
-    update = """  %holder.at = getelementptr ptr, ptr %updates, i64 %u
-  %holder = load ptr, ptr %holder.at
+    update = f"""{row("row", UPDATE, "updates", "u")}{load(UPDATE, "row", "holder", kind="ptr")}
   %slot = getelementptr i8, ptr %holder, i64 %holder_array
   %old = load ptr, ptr %slot
   %index = add i64 %result_count, %u
@@ -232,7 +307,12 @@ define internal ptr @finish(ptr %record) {{
 {load(RECORD, "record", "result_count", "update_count", "container", "hits", "output_count")}{root(*functions)}
 {load(RECORD, "record", "made", "wrapped", "updates", "shape_of_result", kind="ptr")}
 {root("wrapper_array", "holder_array", kind="i64")}
-{loop("u", "%update_count", update, "updated")}
+  %in_place.at = getelementptr i64, ptr %record, i64 {RECORD.index("in_place")}
+  %in_place = load i64, ptr %in_place.at
+  store i64 0, ptr %in_place.at
+  %renewed = icmp eq i64 %in_place, 0
+  %replaced = select i1 %renewed, i64 %update_count, i64 0
+{loop("u", "%replaced", update, "updated")}
 updated:
 {loop("w", "%result_count", wrap, "put_together")}
 put_together:

@@ -20,11 +20,13 @@ ROOT: Final = (
     *("wrapper_type", "wrapper_array", "wrapper_spare", "holder_array"),
     *("callable_type", "callable_calls", "bound_function", "calls_table", "record_words"),
     *("slow_call", "slow_bound_call", "slow_read"),
+    *("counted_type", "other_counted_type"),
     *("switch", "first_context", "first_usual", "second_context", "second_usual"),
 )
 """Words that are the same for all calls. `call`, `bound_call` and `read` are filled in by the code itself;
 functions, objects and types are addresses; `wrapper_...` and the like are offsets of slots. A call is usual
-if `switch` points to 0 and both context variables hold nothing, or what is usual."""
+if `switch` points to 0 and both context variables hold nothing, or what is usual. Bases of the `counted` types
+say that an array's references are all that can reach its memory."""
 
 RECORD: Final = (
     *("busy", "hits", "positional", "keywords", "keyword_names"),
@@ -32,12 +34,15 @@ RECORD: Final = (
     *("containers", "container_count", "items"),
     *("guards", "guard_count", "held", "held_count"),
     *("outputs", "output_count", "made", "result_count", "wrapped", "updates", "update_count"),
+    *("stops", "tail", "in_place"),
     *("before", "run", "frame", "lets_go", "container", "shape_of_result"),
 )
 """One signature: what a call must look like, what runs, and what it gives. `made` and `wrapped` are room for
 the outputs' arrays and their wrappers; `before` is 0 or what is called before the run; `lets_go` says whether
 other Python threads may run meanwhile. `items` is room for the arguments and what is in containers among them;
-where there are containers, positions count in that room."""
+where there are containers, positions count in that room. `stops` says whether a short run may stop
+before its end; `tail` is 0 or where it stops before it writes updates:
+over the arrays of their holders, if nobody else sees these, which `in_place` then says."""
 
 CONTAINER: Final = ("position", "kind", "count", "names", "first")
 """An argument that must be a container of so many items, which are put down from `first` on; `names` are dict keys."""
@@ -76,6 +81,9 @@ CELL: Final = 2
 """`where` is called for a function, `name` is the place among its cells."""
 QUESTION: Final = 3
 """`where` is called for True or False."""
+
+UPDATE: Final = ("holder", "held", "place")
+"""What gets an output behind the results; `held` is the row of `held` with its array, 0 if that is never written."""
 
 OUTPUT: Final = ("dtype", "ndim", "shape", "maker", "place")
 """An array to make: by NumPy, or by calling `maker`."""

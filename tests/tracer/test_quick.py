@@ -428,6 +428,59 @@ def test_c9_variables_are_read_and_assigned() -> None:
     assert f(X).numpy() == 6.0
 
 
+@pytest.mark.parametrize("size", [2**15, 2**18])
+def test_d12_updates_are_written_where_they_lie(size: int) -> None:
+    """D12, C8: quick calls write a variable's own memory, but never what somebody has read before."""
+    v = gj.Variable(np.zeros(size, np.float32))
+    x = np.ones(size, np.float32)
+
+    def step(x: Any) -> Any:
+        v.assign(v * 0.5 + x)
+        return gj.reduce_sum(x)
+
+    f = warmed(step, x)
+    f(x)
+    places = {v.array.__array_interface__["data"][0] for _ in range(4) if ran_quickly(f, x)}
+    assert len(places) == 1
+    held = v.read_value()
+    view = held.numpy()[1:2]
+    kept = held.numpy().copy()
+    del held
+    for _ in range(3):
+        assert ran_quickly(f, x)
+    assert view[0] == kept[1]
+    assert v.array.__array_interface__["data"][0] not in places
+    expected = np.float32(0.0)
+    for _ in range(11):
+        expected = expected * np.float32(0.5) + np.float32(1.0)
+    np.testing.assert_array_equal(v.numpy(), np.full(size, expected))
+
+
+def test_a20_updates_while_others_read() -> None:
+    """A20: nobody sees a half written variable, however many threads update and read it."""
+    size = 2**15
+    v = gj.Variable(np.zeros(size, np.float32))
+    f = warmed(lambda: v.assign_add(np.float32(1.0) + 0.0 * v))
+    wrong: list[Any] = []
+
+    def update() -> None:
+        for _ in range(300):
+            f()
+
+    def read() -> None:
+        for _ in range(300):
+            seen = v.numpy()
+            if seen.min() != seen.max():
+                wrong.append(seen)
+
+    threads = [threading.Thread(target=one) for one in (update, read, update, read)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
 def test_d5_two_variables_are_swapped() -> None:
     """D5: all variables get their new values together."""
     a, b = gj.Variable(1.0), gj.Variable(2.0)
@@ -575,12 +628,14 @@ def test_a23_errors_leave_everything_as_it_was() -> None:
 def test_d14_long_calls_answer_signals() -> None:
     """D14: a long quick call stops for signals: their handlers run, and an error of theirs changes nothing."""
     v = gj.Variable(0.0)
-    x = np.int32(5_000_000)
+    x = np.int32(1_000_000)
+    turn = np.float32([[0.0, 1.0], [-1.0, 0.0]])
 
     def body(n: Any) -> Any:
-        _, total = gj.while_loop(lambda i, total: i < n, lambda i, total: (i + 1, total * 0.5 + v), (0, v + 1.0))
+        start = gj.constant([[1.0, 0.0]])
+        _, turned = gj.while_loop(lambda i, turned: i < n, lambda i, turned: (i + 1, gj.sin(turned @ turn)), (0, start))
         v.assign_add(1.0)
-        return total
+        return turned
 
     f = warmed(body, np.int32(3))
     calls: list[int] = []
