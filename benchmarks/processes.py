@@ -22,8 +22,8 @@ _THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
 )
-_SLOWING_VARIABLES = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
-"""Where these are set, every product of NumPy and SciPy may take twice as long."""
+_SLOWING_VARIABLES = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "PYTHONDONTWRITEBYTECODE")
+"""Where these are set, products of NumPy and SciPy may take twice as long, and sources compile at every import."""
 _LONGEST_QUIETING = 0.1
 _TICKS = os.sysconf("SC_CLK_TCK")
 

@@ -32,6 +32,8 @@ def _windows(window: Integers, strides: Integers) -> Windows:
 def _pool_type(types: tuple[TensorType, ...], *, window: Integers, strides: Integers) -> tuple[TensorType, ...]:
     x = types[0]
     require_kind(x, "iuf", "x")
+    if x.rank != len(window) + 2:
+        raise ShapeError(f"x is [batch, ...sizes, channels], a size for each of window {window}, not {x.shape}")
     counts = _windows(window, strides).count(x.shape[1:-1])
     return (TensorType(x.dtype, (x.shape[0], *counts, x.shape[-1])),)
 
