@@ -231,3 +231,10 @@ def test_slowing_variables_are_removed(monkeypatch: pytest.MonkeyPatch) -> None:
     made = environment(2)
     assert "OPENBLAS_CORETYPE" not in made
     assert made["OMP_NUM_THREADS"] == made["GRAPHJIT_NUM_THREADS"] == "2"
+
+
+def test_the_limit_leaves_denormal_numbers_alone() -> None:
+    """Loading C made with -ffast-math does not change how the rest of the process computes."""
+    _peer("c").library(np.dtype("float32"))
+    smallest = np.array(5e-324)
+    assert smallest * 1.0 == smallest

@@ -848,6 +848,7 @@ def test_references_are_balanced() -> None:
 
     f = warmed(body, X)
     watched = [X, X.dtype, v, GLOBAL, GLOBAL.array, RATE, None, np.ndarray, gj.Tensor]
+    gc.collect()  # what earlier tests left refers to some of these
     before = [sys.getrefcount(one) for one in watched]
     for _ in range(1000):
         f(X)
