@@ -43,7 +43,7 @@ def make(workload: str, mode: str, inputs: Inputs) -> Case | None:
         if mode == "graphjit-eager":
             return Case(lambda: run(gj.constant(array)).numpy())
         return Case(lambda: run(array).numpy())
-    return Case(partial(run, **{name: gj.constant(array) for name, array in inputs.items()}))
+    return Case(partial(run, *map(gj.constant, inputs.values())))
 
 
 def chain(x: Any) -> Any:
