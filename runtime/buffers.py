@@ -129,8 +129,8 @@ class OutputPool:
         if stack is not None:
             try:
                 return stack.pop()
-            except IndexError:
-                pass
+            except IndexError:  # none of this size is idle, or another thread took the last one
+                return Memory(size, "results")
         return Memory(size, "results")
 
     def take_back(self, memory: Memory) -> None:

@@ -156,7 +156,7 @@ class Network:
 
     def loss(self, *data: Any) -> Any:
         """Of a batch."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must define loss(*data)")
 
 
 class Shallow(Network):
