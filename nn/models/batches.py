@@ -241,4 +241,12 @@ def array_parts(x: Any, y: Any, sample_weight: Any, class_weight: Mapping[int, f
     return parts
 
 
+def three_parts(data: Any) -> tuple[Any, Any, Any]:
+    """Inputs, targets and weights of a batch, None for what is not there."""
+    if not isinstance(data, tuple):
+        return data, None, None
+    x, y, weights = (*data, None, None, None)[:3]
+    return x, y, weights
+
+
 __all__: list[str] = []

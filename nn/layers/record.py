@@ -1,0 +1,69 @@
+"""What a layer knows of itself beside its attributes, and which arguments its `call` takes."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from .tracking import Path
+
+
+@dataclass
+class Record:
+    """What a layer knows of itself beside its attributes.
+
+    Attributes:
+      arguments: those of its constructor.
+      weights: what `add_weight` made.
+      regularizers: pairs of a weight and what penalises it.
+      pending: arrays by path, for weights that do not exist yet.
+    """
+
+    arguments: tuple[tuple[Any, ...], dict[str, Any]]
+    name: str | None = None
+    trainable: bool = True
+    dtype: str = ""
+    autocast: bool = True
+    built: bool = False
+    building: bool = False
+    has_warned: bool = False
+    input_shape: Any = None
+    built_for: Any = None
+    output_shape: Any = None
+    weights: list[Any] = field(default_factory=list)
+    regularizers: list[tuple[Any, Callable[[Any], Any]]] = field(default_factory=list)
+    pending: dict[Path, np.ndarray[Any, Any]] = field(default_factory=dict)
+
+
+class CallFacts(NamedTuple):
+    """Which extra arguments a layer's `call` takes."""
+
+    names: frozenset[str]
+    takes_any: bool
+
+
+_facts: WeakKeyDictionary[type, CallFacts] = WeakKeyDictionary()
+
+
+def facts_of(cls: Any) -> CallFacts:
+    found = _facts.get(cls)
+    if found is None:
+        found = _facts[cls] = _inspected(cls)
+    return found
+
+
+def _inspected(cls: Any) -> CallFacts:
+    try:
+        parameters = inspect.signature(cls.call).parameters.values()
+    except (TypeError, ValueError):
+        return CallFacts(frozenset(), True)
+    takes_any = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in parameters)
+    return CallFacts(frozenset(one.name for one in parameters), takes_any)
+
+
+__all__: list[str] = []

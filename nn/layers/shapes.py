@@ -1,0 +1,49 @@
+"""Shapes that a layer is told, and those of what it is given: single ones, or structures of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from graphjit.compiler.operand import Operand
+from graphjit.compiler.tensortype import TensorShape
+from graphjit.tracer.variable import Variable
+
+from .connecting import KerasTensor
+
+
+def shapes_of(value: Any) -> Any:
+    """The shapes of tensors, in their structure."""
+    if isinstance(value, Operand | Variable | KerasTensor):
+        return TensorShape(value.shape)
+    if isinstance(value, list | tuple):
+        return [shapes_of(one) for one in value]
+    if isinstance(value, Mapping):
+        return {name: shapes_of(one) for name, one in value.items()}
+    return TensorShape(None)
+
+
+def of_any_batch(shapes: Any) -> Any:
+    if isinstance(shapes, TensorShape):
+        return TensorShape([None, *shapes[1:]]) if shapes.rank else shapes
+    if isinstance(shapes, list):
+        return [of_any_batch(one) for one in shapes]
+    return shapes
+
+
+def descriptions(shape: Any, dtype: str) -> Any:
+    if isinstance(shape, list | tuple) and any(isinstance(one, list | tuple | TensorShape) for one in shape):
+        return [descriptions(one, dtype) for one in shape]
+    return KerasTensor(shape, dtype)
+
+
+def batch_shape(input_shape: Any, input_dim: int | None, batch_input_shape: Any) -> Any:
+    if batch_input_shape is not None:
+        return TensorShape(batch_input_shape)
+    if input_shape is None and input_dim is None:
+        return None
+    sizes = (input_dim,) if input_shape is None else input_shape
+    return TensorShape((None, *([sizes] if isinstance(sizes, int) else sizes)))
+
+
+__all__: list[str] = []
