@@ -97,12 +97,15 @@ _STORES = frozenset({"STORE_FAST", "STORE_NAME", "STORE_DEREF", "STORE_GLOBAL"})
 
 @lru_cache(maxsize=2048)
 def _assigned_names(code: CodeType) -> dict[int, str]:
-    """For each instruction directly followed by a store to a variable: the variable's name."""
+    """For each instruction directly followed by a store to a variable: the variable's name.
+
+    Python 3.11 says of a frame whose call is running that it is in the cache entries behind the call, so these count too.
+    """
     names: dict[int, str] = {}
     previous = -1
     for instruction in dis.get_instructions(code):
         if instruction.opname in _STORES and previous >= 0:
-            names[previous] = str(instruction.argval)
+            names.update(dict.fromkeys(range(previous, instruction.offset, 2), str(instruction.argval)))
         if instruction.opname not in ("CACHE", "EXTENDED_ARG"):
             previous = instruction.offset
     return names

@@ -32,7 +32,7 @@ from .converting import as_called, converting
 from .exploring import exploring
 from .generalizing import Generalizer
 from .guards import Guards, make_guards
-from .inspecting import dump_function, report_of
+from .inspecting import dump_function, graph_of_stage, report_of
 from .modes import functions_run_eagerly
 from .pinned import ConcreteFunction, pretty
 from .program import Options
@@ -390,6 +390,39 @@ class Function:
           NotFoundError: if there is no such stage or format; the message lists them.
         """
         return dump_function(self, self._latest(), stage, format)
+
+    def stepping(self, *stops: int | str, stage: str = "traced") -> Callable[..., Any]:
+        """The function run from its graph, one of your lines after the other, for a debugger.
+
+        Breakpoints that your editor or `pdb` has on lines of the function stop inside of the graph, branches and
+        loops included; the values have your names. Each op runs by its NumPy meaning.
+
+        Args:
+          stops: lines, or names of values, behind which Python's `breakpoint()` is called.
+          stage: which graph: "traced", or a pass by its name.
+
+        Returns: what takes the same arguments and gives the same results.
+
+        Raises, when it is called:
+          NotFoundError: if nothing in the graph has such a line or name, or if there is no such stage.
+
+        >>> import graphjit as gj
+        >>> @gj.compile
+        ... def hypotenuse(a, b):
+        ...     squares = a * a + b * b
+        ...     return gj.sqrt(squares)
+        >>> print(hypotenuse.stepping()(gj.constant(3.0), gj.constant(4.0)))
+        gj.Tensor(5.0, shape=(), dtype=float32)
+        """
+        from .stepping import run_by_lines
+
+        def step(*args: Any, **kwargs: Any) -> Any:
+            call = self._take_apart(args, kwargs)
+            concrete = self._entry(call).concrete
+            surroundings = getattr(inspect.unwrap(self.python_function), "__globals__", {})
+            return run_by_lines(concrete, call, graph_of_stage(concrete, stage), stops, surroundings)
+
+        return step
 
     def _latest(self) -> Concrete:
         if self._last is None:

@@ -62,19 +62,33 @@ def dump_function(function: Callable[..., Any], concrete: Concrete, stage: str, 
         raise NotFoundError(f"there is no format {format!r}; the formats are {', '.join(FORMATS)}")
     if stage == "python":
         return to_code(function)
+    if stage in NATIVE_STAGES:
+        runner = _compiled(concrete).runner
+        if runner is not None:
+            return runner.dump(stage)
+    return FORMATS[format](graph_of_stage(concrete, stage, ("python",), NATIVE_STAGES))
+
+
+def graph_of_stage(concrete: Concrete, stage: str, before: tuple[str, ...] = (), behind: tuple[str, ...] = ()) -> Graph:
+    """A trace's graph at a stage.
+
+    Args: `before` and `behind` are stages without a graph, which the message lists as well.
+
+    Raises:
+      FailedPreconditionError: if the stage is only there when the function has run.
+      NotFoundError: if no graph has this name.
+    """
     if stage == "traced":
-        return FORMATS[format](concrete.traced.graph)
+        return concrete.traced.graph
     compiled = _compiled(concrete)
-    if stage in NATIVE_STAGES and compiled.runner is not None:
-        return compiled.runner.dump(stage)
     stages = {one.name: one.graph for one in compiled.stages}
     stages["optimized"] = compiled.stages[-1].graph if compiled.stages else compiled.graph
     if compiled.runner is not None:
         stages["fused"] = compiled.runner.graph
     if stage not in stages:
-        known = ", ".join(("python", "traced", *stages, *NATIVE_STAGES))
+        known = ", ".join((*before, "traced", *stages, *behind))
         raise NotFoundError(f"there is no stage {stage!r}; the stages are {known}")
-    return FORMATS[format](stages[stage])
+    return stages[stage]
 
 
 def to_code(entity: Callable[..., Any]) -> str:

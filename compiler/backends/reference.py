@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,23 @@ from ..location import add_location, describe
 from ..tensortype import TensorType
 
 Array = np.ndarray[Any, Any]
+
+Values = dict[Value, Array]
+
+Walk = Callable[[Graph, Values], None]
+"""Runs the equations of a graph whose inputs are among the values, and adds what they make."""
+
+_walk: ContextVar[Walk | None] = ContextVar("walk", default=None)
+
+
+@contextmanager
+def walking(walk: Walk) -> Iterator[None]:
+    """Inside, `walk` goes through the equations of every graph that is run here, the graphs inside of it too."""
+    token = _walk.set(walk)
+    try:
+        yield
+    finally:
+        _walk.reset(token)
 
 
 def run_reference(graph: Graph, arrays: Sequence[Array]) -> list[Array]:
@@ -35,18 +54,32 @@ def run_reference(graph: Graph, arrays: Sequence[Array]) -> list[Array]:
     >>> run_reference(graph, [np.float32([1, 2])])
     [array([2., 4.], dtype=float32)]
     """
-    environment = _bind(graph, arrays)
-    dying = _last_uses(graph)
+    values = _bind(graph, arrays)
     with np.errstate(all="ignore"):
-        for equation in graph.equations:
-            operands = [environment[value] for value in equation.operands]
-            environment.update(zip(equation.outputs, _run(equation, operands), strict=True))
-            for value in dying.get(equation, ()):
-                del environment[value]
-    return _owned([environment[value] for value in graph.outputs], arrays)
+        (_walk.get() or _straight)(graph, values)
+    return _owned([values[value] for value in graph.outputs], arrays)
 
 
-def _bind(graph: Graph, arrays: Sequence[Array]) -> dict[Value, Array]:
+def run_equation(equation: Equation, values: Values) -> None:
+    """Add what one equation makes to the values.
+
+    Raises:
+      GraphjitError: whatever the op raises, with the user's line.
+    """
+    operands = [values[value] for value in equation.operands]
+    values.update(zip(equation.outputs, _run(equation, operands), strict=True))
+
+
+def _straight(graph: Graph, values: Values) -> None:
+    """One equation after the other; values go when nobody reads them any more."""
+    dying = _last_uses(graph)
+    for equation in graph.equations:
+        run_equation(equation, values)
+        for value in dying.get(equation, ()):
+            del values[value]
+
+
+def _bind(graph: Graph, arrays: Sequence[Array]) -> Values:
     if len(arrays) != len(graph.inputs):
         raise InvalidArgumentError(f"{graph.name} has {len(graph.inputs)} inputs, but {len(arrays)} arrays were given")
     for position, (value, array) in enumerate(zip(graph.inputs, arrays, strict=True)):
