@@ -99,7 +99,7 @@ _STORES = frozenset({"STORE_FAST", "STORE_NAME", "STORE_DEREF", "STORE_GLOBAL"})
 def _assigned_names(code: CodeType) -> dict[int, str]:
     """For each instruction directly followed by a store to a variable: the variable's name.
 
-    Python 3.11 says of a frame whose call is running that it is in the cache entries behind the call, so these count too.
+    Python 3.11 places a frame whose call is running in the cache entries behind the call, so these count too.
     """
     names: dict[int, str] = {}
     previous = -1
