@@ -12,8 +12,8 @@ shorter than the others.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 
+from graphjit.runtime.fields import dataclass, replace
 from graphjit.runtime.program import SHARED_COST
 
 from .graph import Equation, Graph, Value

@@ -7,10 +7,10 @@ stacks is written row by row: a row's slot is moved along, so that kernels write
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from graphjit.runtime.fields import dataclass, field, replace
 from graphjit.runtime.program import PIECE_COST, Action, ControlStep, KernelStep, Program, Slot
 
 from .control import BRANCHES, runs_natively

@@ -7,7 +7,8 @@ handed over, so that nothing is computed twice.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from graphjit.runtime.fields import dataclass
 
 from .dispatch import interpreting
 from .gradient import Recording, backward, is_differentiable

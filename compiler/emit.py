@@ -12,11 +12,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from graphjit.runtime.fields import dataclass
 from graphjit.runtime.kernel_language import STATUS_SLOT
 
 from .families import ReductionKernel

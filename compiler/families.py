@@ -8,12 +8,12 @@ argument conversion are the family's.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
 from graphjit.runtime.errors import ShapeError
+from graphjit.runtime.fields import dataclass
 
 from .dispatch import apply
 from .op import Differentiability, Example, Gradient, Kind, Op, declare

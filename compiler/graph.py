@@ -11,10 +11,11 @@ All of it is immutable. A graph says nothing of how it is run, and knows no op b
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from graphjit.runtime.fields import dataclass, field, replace
 
 from .tensortype import TensorType, type_of_array
 

@@ -7,8 +7,9 @@ further results of the equation. So nothing is computed twice, and an effect in 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from graphjit.runtime.fields import dataclass
 
 from .dispatch import apply_all, current_interpreter, current_scope, interpreting, tell_recorders
 from .gradient import Recording, backward, is_differentiable

@@ -11,7 +11,8 @@ nothing interrupts. What cannot be computed there is computed elsewhere, and cop
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+
+from graphjit.runtime.fields import dataclass, field
 
 from .contraction import product_of
 from .graph import Equation, Graph, Value

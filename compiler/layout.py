@@ -7,8 +7,9 @@ through it and nothing is copied.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
+
+from graphjit.runtime.fields import dataclass
 
 
 @dataclass(frozen=True, slots=True)

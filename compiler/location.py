@@ -10,11 +10,11 @@ import dis
 import linecache
 import os
 import sys
-from dataclasses import dataclass
 from functools import lru_cache
 from types import CodeType, FrameType
 
 from graphjit.runtime.errors import GraphjitError, observe_errors
+from graphjit.runtime.fields import dataclass
 
 from .graph import Location
 from .operand import PUBLIC

@@ -7,8 +7,8 @@ again, as long as it says that there is more. A `scan` runs all rounds at once.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
+from graphjit.runtime.fields import dataclass, field
 from graphjit.runtime.kernel_language import STATUS_SLOT
 
 from .emit import EmittedKernel, Word, check_text_of, comment_of, dtype_name, filled, literal_text

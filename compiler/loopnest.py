@@ -9,7 +9,8 @@ each element, and in which pass over the row.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+
+from graphjit.runtime.fields import dataclass, field
 
 from .graph import Equation, Graph, Value
 from .layout import Layout, contiguous

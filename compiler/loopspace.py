@@ -13,7 +13,8 @@ looks at the kind of an op and at shapes, never at names:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+
+from graphjit.runtime.fields import dataclass, field
 
 from .graph import Equation, Value
 from .layout import Layout

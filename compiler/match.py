@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+
+from graphjit.runtime.fields import dataclass, field
 
 from .constants import is_uniform, unrepeated
 from .dispatch import apply, current_interpreter

@@ -9,12 +9,12 @@ table of ops. This module knows no op by name.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
 from typing import Any, Final
 
 from graphjit.runtime.errors import GraphjitError, InvalidArgumentError, NotFoundError
+from graphjit.runtime.fields import dataclass, field
 
 from .tensortype import TensorType
 

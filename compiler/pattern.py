@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from graphjit.runtime.errors import FormatError
+from graphjit.runtime.fields import dataclass
 
 
 @dataclass(frozen=True, slots=True)

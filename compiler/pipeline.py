@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+
+from graphjit.runtime.fields import dataclass, replace
 
 from .graph import Equation, Graph
 from .passes.accumulate import accumulate

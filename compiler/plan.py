@@ -7,12 +7,12 @@ what is computed in the place of something else.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from graphjit.runtime.errors import GraphjitError
+from graphjit.runtime.fields import dataclass, field, replace
 from graphjit.runtime.program import CopyStep, GemmStep, KernelStep, NumpyStep, Program, Slot, SlotKind, Step
 
 from .blocks import in_blocks

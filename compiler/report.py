@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from graphjit.runtime.executable import Executable
+from graphjit.runtime.fields import dataclass
 from graphjit.runtime.program import GemmStep, KernelStep, NumpyStep
 
 from .graph import Equation, Graph

@@ -8,7 +8,8 @@ are costly and a result's memory can keep them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from graphjit.runtime.fields import dataclass
 
 from .graph import Equation, Value
 from .kernelcost import is_costly

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from typing import Any
 
 import numpy as np
+
+from graphjit.runtime.fields import dataclass, field
 
 from .dispatch import apply
 from .graph import Equation, Value

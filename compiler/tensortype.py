@@ -6,12 +6,12 @@ Knows nothing of ops, graphs or values.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from graphjit.runtime.errors import DtypeError, ShapeError
+from graphjit.runtime.fields import dataclass
 
 Dimension = int | None
 Shape = tuple[Dimension, ...]

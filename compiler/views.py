@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from graphjit.runtime.fields import dataclass
 
 from .graph import Equation, Graph, Value
 from .layout import Layout, contiguous

@@ -7,12 +7,12 @@ what a trace adds on top (captures, variables, guards) is the tracer's.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from graphjit.runtime.errors import GraphjitError, ScopeError, TraceError
+from graphjit.runtime.fields import replace
 
 from .dispatch import Interpreter, current_interpreter, interpreting
 from .graph import Equation, Graph, Literal, Location, Value

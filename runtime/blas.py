@@ -7,11 +7,11 @@ with 32-bit numbers reads the lower half: both kinds work. Knows nothing of step
 from __future__ import annotations
 
 import ctypes
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from graphjit.runtime.errors import UnimplementedError
+from graphjit.runtime.fields import dataclass
 
 
 @dataclass(frozen=True)

@@ -14,13 +14,13 @@ import mmap
 import os
 import weakref
 from collections import deque
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from graphjit.runtime.errors import ResourceExhaustedError
+from graphjit.runtime.fields import dataclass
 
 ALIGNMENT: Final = 64
 HUGE_PAGE: Final = 2**21

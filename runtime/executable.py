@@ -15,7 +15,6 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, Final, TypeAlias
 
@@ -32,6 +31,7 @@ from graphjit.runtime.buffers import (
     shows_all_owners,
 )
 from graphjit.runtime.errors import GraphjitError, KernelError
+from graphjit.runtime.fields import dataclass, replace
 from graphjit.runtime.gemm import SHARED_PRODUCT, blas_words, own_product, product_cost, product_pieces
 from graphjit.runtime.jobboard import ADDRESS as BOARD
 from graphjit.runtime.kernel_language import STATUS_WORDS

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import ast
 import struct
-from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from graphjit.runtime import kernel_language as language, vmath
 from graphjit.runtime.errors import KernelError
+from graphjit.runtime.fields import dataclass
 from graphjit.runtime.irwriting import IRWriter
 from graphjit.runtime.wordcode import conversion_function, word_function
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 
 from graphjit.runtime import products, sequencer as walk
 from graphjit.runtime.blas import blas
+from graphjit.runtime.fields import dataclass, replace
 from graphjit.runtime.kernelcache import Kernel
 from graphjit.runtime.program import GemmStep
 from graphjit.runtime.threads import processors

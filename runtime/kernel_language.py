@@ -32,11 +32,11 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 
+from graphjit.runtime.fields import dataclass
 from graphjit.runtime.threefry import threefry, threefry_body
 
 DTYPES: Final = (

@@ -19,7 +19,6 @@ import time
 import weakref
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -29,6 +28,7 @@ import llvmlite
 from graphjit.runtime import flatcode
 from graphjit.runtime.cachefolder import CacheFolder, default_folder
 from graphjit.runtime.errors import KernelError
+from graphjit.runtime.fields import dataclass
 from graphjit.runtime.interleaving import has_long_rounds, with_rounds_side_by_side
 from graphjit.runtime.kernelcompiler import compiler_version, kernel_compiler
 from graphjit.runtime.processor import host

@@ -14,9 +14,9 @@ import json
 import mmap
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
+from graphjit.runtime.fields import dataclass
 from graphjit.runtime.flatcode import MAGIC, SUPPORTED, WORD_BYTES
 
 _WRITTEN, _ALLOCATED = 1, 2

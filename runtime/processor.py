@@ -11,7 +11,6 @@ import hashlib
 import json
 import platform
 import sys
-from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
@@ -19,6 +18,7 @@ from typing import Final
 import llvmlite
 
 from graphjit.runtime.cachefolder import CacheFolder, default_folder
+from graphjit.runtime.fields import dataclass
 
 _DESCRIPTION: Final = Path("/proc/cpuinfo")
 _CHANGING: Final = ("cpu MHz", "BogoMIPS", "bogomips", "processor", "apicid", "initial apicid", "core id")
@@ -47,7 +47,7 @@ def host() -> Host:
         facts = json.loads(parts[0])
         return Host(facts["triple"], facts["cpu"], facts["features"], tuple(facts["llvm_version"]))
     found = _asked()
-    text = json.dumps(asdict(found), indent=1)
+    text = json.dumps(vars(found), indent=1)
     kept.store(name, [text.encode()], text, ".json")
     return found
 

@@ -9,11 +9,11 @@ call is given nor the number of threads changes a bit. Knows nothing of steps.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
 from typing import Final
 
+from graphjit.runtime.fields import dataclass
 from graphjit.runtime.kernelcache import Kernel, load_ir
 from graphjit.runtime.processor import host
 

@@ -7,12 +7,13 @@ compiler writes programs and the runner reads them; neither is known here.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+
+from graphjit.runtime.fields import dataclass, field
 
 SlotKind: TypeAlias = Literal["input", "output", "temporary", "constant"]
 NumpyFunction: TypeAlias = Callable[..., Sequence[npt.NDArray[Any]]]

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import optree
+
+from graphjit.runtime.fields import dataclass, field
 
 from . import compiling
 from .function import Function

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,6 +22,7 @@ from graphjit.compiler.op import Kind, Op, Pullback
 from graphjit.compiler.tensortype import TensorType
 from graphjit.compiler.writer import GraphWriter
 from graphjit.runtime.errors import UnimplementedError
+from graphjit.runtime.fields import dataclass
 
 from .program import Program
 from .tensor import Tensor

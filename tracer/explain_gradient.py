@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -15,6 +14,7 @@ from graphjit.compiler.graph import Location
 from graphjit.compiler.location import describe, location_of_line
 from graphjit.compiler.operand import PUBLIC, as_operand
 from graphjit.runtime.errors import FailedPreconditionError, GradientError
+from graphjit.runtime.fields import dataclass
 
 from .latest import latest_tape
 from .state import State

@@ -9,7 +9,6 @@ import threading
 from collections import deque
 from collections.abc import Callable, Hashable
 from contextlib import nullcontext
-from dataclasses import dataclass, field
 from types import MethodType
 from typing import Any
 from weakref import ref
@@ -22,6 +21,7 @@ from graphjit.compiler.location import describe, user_location
 from graphjit.compiler.operand import as_operand
 from graphjit.compiler.writer import GraphWriter
 from graphjit.runtime.errors import FailedPreconditionError, SignatureError
+from graphjit.runtime.fields import dataclass, field
 
 from .autograph import advice as _advice  # noqa: F401 -- what errors say about control flow
 from .binding import Methods

@@ -8,7 +8,6 @@ the graph that was traced for the value.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from graphjit.compiler.equality import attributes_key
 from graphjit.compiler.graph import Graph, Literal, Value
 from graphjit.compiler.operand import as_array
 from graphjit.runtime.errors import GraphjitError
+from graphjit.runtime.fields import dataclass, replace
 
 from .adapting import ValueNeededError
 from .guards import Guards

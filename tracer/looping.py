@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -22,6 +21,7 @@ from graphjit.compiler.subgraph import joined
 from graphjit.compiler.tensortype import DType, TensorShape, TensorSpec, TensorType
 from graphjit.compiler.writer import Symbol
 from graphjit.runtime.errors import DtypeError, InvalidArgumentError, ShapeError
+from graphjit.runtime.fields import dataclass, field
 
 from .agreement import LeafNames, Undefined, as_type_of, dtype_of, is_value, is_weak, weak_dtype
 from .branching import condition as as_condition, in_words

@@ -5,13 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from graphjit.compiler.graph import Graph
 from graphjit.compiler.tensortype import type_of_array
+from graphjit.runtime.fields import dataclass
 
 from .checked import run_checked
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 from types import CodeType, FunctionType
 from weakref import WeakKeyDictionary
 
 from graphjit.compiler.graph import Location
 from graphjit.compiler.location import describe
+from graphjit.runtime.fields import dataclass
 
 from .guards import Change
 from .places import cell_value

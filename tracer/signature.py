@@ -12,7 +12,6 @@ import inspect
 import struct
 import sys
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from types import GeneratorType
 from typing import Any
 from weakref import ref
@@ -23,6 +22,7 @@ from graphjit.compiler.operand import Operand
 from graphjit.compiler.tensortype import DType, TensorShape, TensorSpec, TensorType, as_dtype
 from graphjit.compiler.writer import Symbol, leaked
 from graphjit.runtime.errors import DtypeError, SignatureError
+from graphjit.runtime.fields import dataclass, field
 
 from .origin import is_library_class
 from .state import State

@@ -10,7 +10,6 @@ from __future__ import annotations
 import ast
 import functools
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from types import CodeType
 from typing import Any
@@ -18,6 +17,7 @@ from typing import Any
 from graphjit.compiler.backends.reference import Values, run_equation, run_reference, walking
 from graphjit.compiler.graph import Equation, Graph, Location
 from graphjit.runtime.errors import NotFoundError
+from graphjit.runtime.fields import dataclass
 
 from .concrete import Concrete
 from .signature import Call

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
 from enum import IntEnum
 from functools import partial
 from typing import Any
@@ -27,6 +26,7 @@ from graphjit.compiler.ops.reading import read_variable_op
 from graphjit.compiler.tensortype import DType, TensorType, as_dtype, float32, float64, int32
 from graphjit.compiler.writer import Symbol
 from graphjit.runtime.errors import InvalidArgumentError, TraceError
+from graphjit.runtime.fields import dataclass
 
 from .adapting import adapting
 from .adoption import Adoption, same_elements

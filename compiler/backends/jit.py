@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from graphjit.runtime.errors import NotFoundError
 from graphjit.runtime.executable import Executable
+from graphjit.runtime.fields import dataclass
 
 from ..controlplan import ControlPlanner
 from ..graph import Graph

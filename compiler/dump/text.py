@@ -15,8 +15,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from graphjit.runtime.fields import dataclass
 
 from ..graph import Equation, Graph, Value
 from .naming import value_names

@@ -7,13 +7,13 @@ same dtypes and ranks.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from graphjit.runtime.errors import InvalidArgumentError
+from graphjit.runtime.fields import dataclass, field
 
 from ..dispatch import apply_all
 from ..graph import Graph, Value

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import string
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from graphjit.runtime.errors import InvalidArgumentError, ShapeError
+from graphjit.runtime.fields import dataclass
 
 from ..operand import as_operands, public
 from ..tensortype import Dimension

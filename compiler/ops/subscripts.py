@@ -10,12 +10,12 @@ position when the graph runs, and is checked there.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from graphjit.runtime.errors import DtypeError, InvalidArgumentError, OutOfRangeError
+from graphjit.runtime.fields import dataclass, field
 
 from ..operand import PUBLIC, Operand, as_operand, is_operand_like, public
 from ..tensortype import int32, int64

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from graphjit.runtime.errors import InvalidArgumentError, ShapeError
+from graphjit.runtime.fields import dataclass
 
 from ..tensortype import Dimension, TensorType
 from .padding import pad

@@ -22,9 +22,9 @@ two products. In other places the sum belongs to the kernels around it.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
+
+from graphjit.runtime.fields import replace
 
 from ..constants import unrepeated
 from ..contraction import runs_in_blas

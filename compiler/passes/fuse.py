@@ -28,9 +28,10 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 
 import numpy as np
+
+from graphjit.runtime.fields import dataclass, replace
 
 from ..contraction import as_product, runs_in_blas
 from ..control import runs_natively

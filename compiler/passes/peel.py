@@ -29,9 +29,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, cast
+
+from graphjit.runtime.fields import dataclass
 
 from ..dispatch import apply, interpreting
 from ..graph import Equation, Graph, Value

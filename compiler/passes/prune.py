@@ -29,8 +29,9 @@ A gradient reads a loop's history, and often not what the loop was written for.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import replace
 from typing import Any
+
+from graphjit.runtime.fields import replace
 
 from ..control import BRANCHES, LOOPS
 from ..graph import Equation, Graph, Value

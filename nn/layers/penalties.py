@@ -9,11 +9,11 @@ import itertools
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from graphjit.compiler.writer import Symbol
+from graphjit.runtime.fields import dataclass
 from graphjit.tracer.attributes import not_listening
 
 

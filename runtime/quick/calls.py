@@ -13,7 +13,6 @@ import ctypes
 import threading
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 from weakref import ref
 
@@ -23,6 +22,7 @@ import numpy.typing as npt
 from graphjit.runtime import objectlayout as layout
 from graphjit.runtime.buffers import COUNTED, POOLED_FROM, address_of, allocate_output, allocate_state
 from graphjit.runtime.executable import Executable, Frame
+from graphjit.runtime.fields import dataclass
 from graphjit.runtime.kernelcache import Kernel, load_ir
 from graphjit.runtime.sequencer import sequencer
 from graphjit.runtime.threads import start_threads

@@ -17,12 +17,12 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from llvmlite import ir
 
+from graphjit.runtime.fields import dataclass
 from graphjit.runtime.processor import host
 
 ROUNDED = ("afn",)

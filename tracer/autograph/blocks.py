@@ -9,7 +9,8 @@ from __future__ import annotations
 import ast
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+
+from graphjit.runtime.fields import dataclass, field
 
 from .jumps import Block, Fresh, inner_blocks
 from .names import INNER, Liveness, Names, assigned, mentioned

@@ -9,9 +9,10 @@ from __future__ import annotations
 import ast
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
 from types import CellType, CodeType, FunctionType
 from typing import Any
+
+from graphjit.runtime.fields import dataclass
 
 from .blocks import Context, Convert, converted_block
 from .branches import convert_if

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from graphjit.runtime.fields import dataclass
 
 from .blocks import is_plain_test
 from .calls import called, convert_call, explicit_super, is_bare_super, rows, truth

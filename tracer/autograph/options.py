@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
 from typing import Any
 
 from graphjit.compiler.writer import Symbol
 from graphjit.runtime.errors import InvalidArgumentError
+from graphjit.runtime.fields import dataclass, field
 
 from ..structure import flatten
 
