@@ -49,7 +49,7 @@ class Workload:
 
 
 def _rounded(array: npt.NDArray[np.generic], dtype: str) -> npt.NDArray[np.generic]:
-    return np.ascontiguousarray(array, dtype if array.dtype.kind == "f" else None)
+    return np.asarray(array, dtype if array.dtype.kind == "f" else None, order="C")
 
 
 def _widened(array: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:

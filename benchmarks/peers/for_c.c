@@ -360,3 +360,5 @@ void rosenbrock(REAL **a, const long *n)
     gradient[last] = C(200) * (x[last] - x[last - 1] * x[last - 1]);
     a[1][0] = (REAL)(total + C(100) * bend * bend + rest * rest);
 }
+
+#include "loops_in_c.c"

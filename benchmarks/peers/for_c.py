@@ -10,6 +10,7 @@ import os
 import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.case import Case, Inputs, aligned, nothing
-from benchmarks.workloads import elementwise, rows, training
+from benchmarks.workloads import elementwise, loops, rows, training
 
 SOURCE = Path(__file__).with_suffix(".c")
 COMPILE_FLAGS = ("-O3", "-march=native", "-ffast-math", "-fopenmp", "-fPIC", "-c")
@@ -35,6 +36,13 @@ CONSTANTS = {
     "ADAM_EPSILON": training.ADAM_EPSILON,
     "DECAY_1": training.DECAY_1,
     "DECAY_2": training.DECAY_2,
+    "NEAR": loops.NEAR,
+    "PRANDTL": loops.PRANDTL,
+    "RAYLEIGH": loops.RAYLEIGH,
+    "RATIO": loops.RATIO,
+    "TIME_STEP": loops.TIME_STEP,
+    "ROUNDS": loops.ROUNDS,
+    "ESCAPED": loops.ESCAPED,
 }
 
 
@@ -173,6 +181,51 @@ def regress(x: Any, y: Any, *start: Any) -> Case:
     return training_case("regress", [x, y], start, [], x.shape)
 
 
+def cube_root(a: Any) -> Case:
+    """C1."""
+    output = np.zeros_like(a)
+    return call_of("cube_root", [a, output], [output], ())
+
+
+def attractor(x: Any, y: Any, z: Any, steps: Any) -> Case:
+    """C2."""
+    outputs = [np.zeros_like(x) for _ in range(3)]
+    return call_of("attractor", [x, y, z, *outputs], outputs, (int(steps),))
+
+
+def vector_attractor(point: Any, steps: Any) -> Case:
+    """C2v."""
+    output = aligned(np.zeros_like(point))
+    return call_of("vector_attractor", [point, output], [output], (int(steps),))
+
+
+def mandelbrot(cr: Any, ci: Any) -> Case:
+    """C3."""
+    output = aligned(np.zeros_like(cr))
+    case = call_of("mandelbrot", [cr, ci, output], [output], (cr.size,))
+    return replace(case, arrays=lambda result: loops.compared(result[0]))
+
+
+def network(name: str, widths: Sequence[int], x: Any, values: Sequence[Any]) -> Case:
+    """C4 and C5: behind the loss and the gradients stands scratch, so many widths for each time, or for one."""
+    time, batch, width = x.shape
+    results = [np.zeros((), x.dtype), *[aligned(np.zeros_like(value)) for value in values]]
+    states = np.zeros((time + 1, batch, width), x.dtype)
+    scratch = [states, *[np.zeros((time, batch, count * width), x.dtype) for count in widths]]
+    scratch += [np.zeros((batch, 3 * width), x.dtype) for _ in range(2)]
+    return call_of(name, [x, *values, *results, *map(aligned, scratch)], results, x.shape)
+
+
+def rnn(x: Any, *values: Any) -> Case:
+    """C4."""
+    return network("rnn", (1,), x, values)
+
+
+def gru(x: Any, *values: Any) -> Case:
+    """C5."""
+    return network("gru", (3, 1, 3, 3), x, values)
+
+
 MAKERS: dict[str, Callable[..., Case]] = {
     "E1": like_the_first("chain"),
     "E2": like_the_first("option_values", results=2),
@@ -186,4 +239,10 @@ MAKERS: dict[str, Callable[..., Case]] = {
     "M2": regress,
     "K1": product,
     "G1": rosenbrock,
+    "C1": cube_root,
+    "C2": attractor,
+    "C2v": vector_attractor,
+    "C3": mandelbrot,
+    "C4": rnn,
+    "C5": gru,
 }

@@ -8,6 +8,7 @@ from typing import Any
 
 import graphjit as gj
 from benchmarks.case import Case, Inputs, as_numpy
+from benchmarks.peers import loops_in_graphjit
 from benchmarks.workloads.elementwise import GELU_CUBE, GELU_SCALE, RATE, ROOT_HALF, VOLATILITY
 from benchmarks.workloads.rows import EPSILON
 from benchmarks.workloads.small import LINKS
@@ -32,6 +33,8 @@ def versions() -> dict[str, str]:
 
 def make(workload: str, mode: str, inputs: Inputs) -> Case | None:
     """The workload on tensors; L1b is the one that takes and gives NumPy's arrays."""
+    if workload in loops_in_graphjit.FUNCTIONS:
+        return loops_in_graphjit.loop_case(workload, mode, inputs)
     if workload in NETWORKS:
         return training_case(NETWORKS[workload], inputs, compiled=mode == "graphjit")
     function = FUNCTIONS.get(workload)

@@ -9,7 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks.case import Case, Inputs
+from benchmarks.case import Case, Inputs, as_numpy
+from benchmarks.peers import loops_in_jax
 from benchmarks.workloads.elementwise import GELU_CUBE, GELU_SCALE, RATE, ROOT_HALF, VOLATILITY
 from benchmarks.workloads.rows import EPSILON
 from benchmarks.workloads.small import LINKS
@@ -46,8 +47,9 @@ def make(workload: str, mode: str, inputs: Inputs) -> Case | None:
         array = inputs["x"]
         return Case(lambda: np.asarray(run(array)))
     arrays = [jnp.asarray(array) for array in inputs.values()]
-    if workload in ("E2", "R3b", "G1"):
-        return Case(lambda: jax.block_until_ready(run(*arrays)))
+    if workload in ("E2", "R3b", "G1", *loops_in_jax.FUNCTIONS):
+        results = loops_in_jax.compared if workload == "C3" else as_numpy
+        return Case(lambda: jax.block_until_ready(run(*arrays)), results)
     return Case(lambda: run(*arrays).block_until_ready())
 
 
@@ -225,4 +227,5 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "L1a": cube,
     "L1b": links,
     "G1": rosenbrock,
+    **loops_in_jax.FUNCTIONS,
 }

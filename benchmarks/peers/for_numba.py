@@ -14,7 +14,8 @@ from typing import Any
 import numba
 import numpy as np
 
-from benchmarks.case import Case, Inputs, aligned
+from benchmarks.case import Case, Inputs, aligned, as_numpy
+from benchmarks.peers import loops_in_numba
 from benchmarks.workloads.elementwise import GELU_CUBE, GELU_SCALE, RATE, ROOT_HALF, VOLATILITY
 from benchmarks.workloads.rows import EPSILON
 from benchmarks.workloads.small import LINKS
@@ -41,14 +42,15 @@ def versions() -> dict[str, str]:
 
 def make(workload: str, mode: str, inputs: Inputs) -> Case | None:
     """The workload on these arrays."""
-    if workload not in MAKERS:
+    if workload not in MAKERS or (mode == "numba-parallel" and workload in loops_in_numba.SERIAL):
         return None
     real = next(array.dtype.type for array in inputs.values() if array.dtype.kind == "f")
     run = compiled(workload, mode == "numba-parallel", real)
     if workload in NAMES:
         return training_case(run, NAMES[workload], inputs)
+    arrays = loops_in_numba.compared if workload == "C3" else as_numpy
     # a 0-d array becomes the scalar that one would compute with
-    return Case(partial(run, *[array[()] for array in inputs.values()]))
+    return Case(partial(run, *[array[()] for array in inputs.values()]), arrays)
 
 
 @cache
@@ -455,4 +457,5 @@ MAKERS: dict[str, Maker] = {
     "L1a": cube,
     "L1b": links,
     "G1": rosenbrock,
+    **loops_in_numba.MAKERS,
 }

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.case import Case, Inputs
+from benchmarks.peers import loops_in_numpy
 from benchmarks.workloads.elementwise import GELU_CUBE, GELU_SCALE, RATE, ROOT_HALF, VOLATILITY
 from benchmarks.workloads.rows import EPSILON
 from benchmarks.workloads.small import LINKS
@@ -36,6 +37,8 @@ def versions() -> dict[str, str]:
 
 def make(workload: str, mode: str, inputs: Inputs) -> Case | None:
     """The workload on these arrays."""
+    if workload in loops_in_numpy.FUNCTIONS:
+        return loops_in_numpy.loop_case(workload, inputs)
     if workload in STEPS:
         return training_case(*STEPS[workload], inputs)
     function = FUNCTIONS.get(workload)

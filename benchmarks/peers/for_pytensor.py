@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytensor
 from pytensor import tensor
 
 from benchmarks.case import Case, Inputs, aligned, as_numpy
+from benchmarks.peers import loops_in_pytensor
 from benchmarks.workloads.elementwise import GELU_CUBE, GELU_SCALE, RATE, ROOT_HALF, VOLATILITY
 from benchmarks.workloads.rows import EPSILON
 from benchmarks.workloads.small import LINKS
@@ -38,13 +40,16 @@ def versions() -> dict[str, str]:
 
 def make(workload: str, mode: str, inputs: Inputs) -> Case | None:
     """The workload on these arrays; constants take the dtype of the arrays."""
-    if mode == "pytensor-c" and workload in (*LOSSES, "K1"):
+    if mode == "pytensor-c" and workload in (*LOSSES, "K1", "C4", "C5"):
         return None
     real = next(str(array.dtype) for array in inputs.values() if array.dtype.kind == "f")
     with pytensor.config.change_flags(floatX=real):
         if workload in LOSSES:
             return training_case(*LOSSES[workload], inputs, _LINKERS[mode])
-        return function_case(FUNCTIONS[workload], inputs, _LINKERS[mode]) if workload in FUNCTIONS else None
+        if workload not in FUNCTIONS:
+            return None
+        results = loops_in_pytensor.compared if workload == "C3" else as_numpy
+        return replace(function_case(FUNCTIONS[workload], inputs, _LINKERS[mode]), arrays=results)
 
 
 def symbols_for(arrays: list[Any]) -> Symbols:
@@ -225,4 +230,5 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "L1a": cube,
     "L1b": links,
     "G1": rosenbrock,
+    **loops_in_pytensor.FUNCTIONS,
 }

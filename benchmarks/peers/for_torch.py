@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from benchmarks.case import Case, Inputs
+from benchmarks.case import Case, Inputs, as_numpy
+from benchmarks.peers import loops_in_torch
 from benchmarks.workloads.elementwise import RATE, ROOT_HALF, VOLATILITY
 from benchmarks.workloads.rows import EPSILON
 from benchmarks.workloads.small import LINKS
@@ -37,14 +38,14 @@ def make(workload: str, mode: str, inputs: Inputs) -> Case | None:
     """The workload on PyTorch's tensors; L1b is the one that takes and gives NumPy's arrays."""
     if workload in LOSSES:
         return training_case(*LOSSES[workload], inputs, compiled=mode == "torch-compile")
-    if workload not in FUNCTIONS:
+    if workload not in FUNCTIONS or (mode == "torch-compile" and workload in loops_in_torch.FUNCTIONS):
         return None
     run = specialised(FUNCTIONS[workload], mode == "torch-compile")
     if workload == "L1b":
         array = inputs["x"]
         return Case(lambda: run(torch.from_numpy(array)).numpy())
     tensors = [torch.from_numpy(array.copy()) for array in inputs.values()]
-    return Case(lambda: run(*tensors))
+    return Case(lambda: run(*tensors), loops_in_torch.compared if workload == "C3" else as_numpy)
 
 
 def specialised(function: Callable[..., Any], compiled: bool) -> Callable[..., Any]:
@@ -233,4 +234,5 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "L1a": cube,
     "L1b": links,
     "G1": rosenbrock,
+    **loops_in_torch.FUNCTIONS,
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.workload import Workload
-from benchmarks.workloads import elementwise, gradients, losses, products, rows, small, training
+from benchmarks.workloads import elementwise, gradients, loops, losses, products, rows, small, training
 
 WORKLOADS: dict[str, Workload] = {
     workload.name: workload
@@ -15,6 +15,7 @@ WORKLOADS: dict[str, Workload] = {
         *products.WORKLOADS,
         *small.WORKLOADS,
         *gradients.WORKLOADS,
+        *loops.WORKLOADS,
     )
 }
 
