@@ -111,6 +111,8 @@ def everywhere(rewrite: Rewrite, graph: Graph) -> Graph:
 
 def _inside(rewrite: Rewrite, equation: Equation) -> Equation:
     held = {name: value for name, value in equation.attributes.items() if isinstance(value, Graph)}
+    if not held:
+        return equation
     new = {name: everywhere(rewrite, value) for name, value in held.items()}
     if all(new[name] is held[name] for name in held):
         return equation

@@ -45,17 +45,17 @@ def references_of(code: CodeType) -> References:
     >>> references_of(area.__code__).globals[0][:2]
     ('math', ('pi',))
     """
-    codes = list(_all_code(code))
-    imported = {name: module for one in codes for name, module in _imports(one)}
+    codes = [(one, _instructions(one)) for one in _all_code(code)]
+    imported = {name: module for _, instructions in codes for name, module in _imports(instructions)}
     found_globals: dict[tuple[str, tuple[str, ...], str], Reference] = {}
     found_cells: dict[tuple[str, tuple[str, ...]], Reference] = {}
-    for one in codes:
-        for operation, reference in _chains(one, imported):
+    for one, instructions in codes:
+        for operation, reference in _chains(one, instructions, imported):
             if operation in _GLOBAL or reference.module:
                 found_globals.setdefault((*reference[:2], reference.module), reference)
             else:
                 found_cells.setdefault(reference[:2], reference)
-        for reference in _imported_names(one):
+        for reference in _imported_names(one, instructions):
             found_globals.setdefault((*reference[:2], reference.module), reference)
     return References(tuple(found_globals.values()), tuple(found_cells.values()))
 
@@ -76,9 +76,10 @@ def _line(instruction: dis.Instruction, code: CodeType) -> int:
     return (positions.lineno if positions else None) or code.co_firstlineno
 
 
-def _chains(code: CodeType, imported: Mapping[str, str]) -> Iterator[tuple[str, Reference]]:
+def _chains(
+    code: CodeType, instructions: list[dis.Instruction], imported: Mapping[str, str]
+) -> Iterator[tuple[str, Reference]]:
     """Each load of a global, a cell or an imported module, with the attributes that are read from it."""
-    instructions = _instructions(code)
     for index, instruction in enumerate(instructions):
         operation, name = instruction.opname, _loaded(instruction)
         module = "" if operation in _GLOBAL else imported.get(name, "")
@@ -103,18 +104,18 @@ def _loaded(instruction: dis.Instruction) -> str:
     return str(argument[-1] if isinstance(argument, tuple) else argument)
 
 
-def _imports(code: CodeType) -> Iterator[tuple[str, str]]:
+def _imports(instructions: list[dis.Instruction]) -> Iterator[tuple[str, str]]:
     """Variables of the function that hold a module: the variable and the module's name."""
-    for one, following in pairwise(_instructions(code)):
+    for one, following in pairwise(instructions):
         if one.opname == "IMPORT_NAME" and following.opname.startswith(("STORE_FAST", "STORE_DEREF")):
             argument = following.argval
             yield str(argument[0] if isinstance(argument, tuple) else argument), str(one.argval)
 
 
-def _imported_names(code: CodeType) -> Iterator[Reference]:
+def _imported_names(code: CodeType, instructions: list[dis.Instruction]) -> Iterator[Reference]:
     """What `from module import name` inside of the function takes."""
     module = ""
-    for one in _instructions(code):
+    for one in instructions:
         if one.opname == "IMPORT_NAME":
             module = str(one.argval)
         elif one.opname == "IMPORT_FROM":

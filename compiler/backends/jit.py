@@ -12,12 +12,12 @@ from graphjit.runtime.errors import NotFoundError
 from graphjit.runtime.executable import Executable
 from graphjit.runtime.fields import dataclass
 
-from ..controlplan import ControlPlanner
+from ..control import runs_natively
 from ..graph import Graph
 from ..inplace import Updates
 from ..location import add_location
 from ..passes.fuse import Refusal, fuse_and_explain
-from ..plan import PlannedStep, plan
+from ..plan import PlannedStep, Planner, plan
 
 if TYPE_CHECKING:
     from ..report import Report
@@ -82,5 +82,14 @@ def build(graph: Graph, updates: Updates = ()) -> NativeRunner:
     """Compile an optimised graph whose inputs have static shapes; `updates` tells which outputs replace inputs."""
     begin = time.perf_counter()
     fused, refusals = fuse_and_explain(graph)
-    executable = Executable(plan(fused, updates, ControlPlanner), explain)
+    executable = Executable(plan(fused, updates, _planner_for(fused)), explain)
     return NativeRunner(fused, executable, tuple(refusals), (time.perf_counter() - begin) * 1e3)
+
+
+def _planner_for(graph: Graph) -> type[Planner]:
+    """What plans a graph: without branches and loops the part of the planner that knows of none."""
+    if not any(map(runs_natively, graph.equations)):
+        return Planner
+    from ..controlplan import ControlPlanner  # many programs have neither
+
+    return ControlPlanner

@@ -20,7 +20,7 @@ from .expressions import Expressions, Facts, shadowed_names
 from .jumps import Fresh, lower_jumps
 from .lists import changed_containers
 from .loops import convert_for, convert_while
-from .names import Liveness, declared, parameters, unsure_reads
+from .names import Liveness, all_nodes, declared, parameters, unsure_reads
 from .policy import reason_against
 from .source import SourceMissingError, tree_of
 
@@ -103,7 +103,7 @@ def _convert(function: FunctionType) -> Conversion:
     except SourceMissingError as error:
         return Conversion(reason=str(error))
     definition = _as_definition(tree)
-    _Mangling(_class_of(function)).visit(definition)
+    _mangle(definition, _class_of(function))
     names = Fresh(definition)
     definition.name = names(definition.name)
     operators = names(OPERATORS)
@@ -128,7 +128,7 @@ def _as_definition(tree: ast.FunctionDef | ast.Lambda) -> ast.FunctionDef:
     definition.returns = None
     definition.args.defaults = []
     definition.args.kw_defaults = [None for _ in definition.args.kwonlyargs]
-    for one in ast.walk(definition.args):
+    for one in all_nodes(definition.args):
         if isinstance(one, ast.arg):
             one.annotation = None
     return definition
@@ -157,7 +157,6 @@ def _convert_definition(definition: ast.FunctionDef, fresh: Fresh, operators: st
         first[0].arg if first else None,
     )
     definition.body = [*declarations, *Expressions(facts).block(body)]
-    ast.fix_missing_locations(definition)
 
 
 def _take_declarations(definition: ast.FunctionDef) -> list[ast.stmt]:
@@ -195,24 +194,26 @@ def _class_of(function: FunctionType) -> str:
     return ""
 
 
-class _Mangling(ast.NodeTransformer):
+def _mangle(definition: ast.FunctionDef, cls: str) -> None:
     """Names with two underscores in front mean something else in a class; the converted code stands in none."""
-
-    def __init__(self, cls: str) -> None:
-        self._prefix = f"_{cls.lstrip('_')}" if cls.strip("_") else ""
-
-    def _mangled(self, name: str) -> str:
-        private = name.startswith("__") and not name.endswith("__") and "." not in name
-        return self._prefix + name if self._prefix and private else name
-
-    def generic_visit(self, node: ast.AST) -> ast.AST:
-        for field in ("id", "attr", "arg", "name", "asname"):
-            value = getattr(node, field, None)
-            if isinstance(value, str) and not isinstance(node, ast.keyword | ast.FunctionDef | ast.MatchMapping):
-                setattr(node, field, self._mangled(value))
+    prefix = f"_{cls.lstrip('_')}" if cls.strip("_") else ""
+    for node in all_nodes(definition) if prefix else ():
         if isinstance(node, ast.Nonlocal | ast.Global):
-            node.names = [self._mangled(one) for one in node.names]
-        return super().generic_visit(node) if self._prefix else node
+            node.names = [_mangled(one, prefix) for one in node.names]
+        elif not isinstance(node, ast.keyword | ast.FunctionDef | ast.MatchMapping):
+            _mangle_names(node, prefix)
+
+
+def _mangle_names(node: ast.AST, prefix: str) -> None:
+    for field in ("id", "attr", "arg", "name", "asname"):
+        value = getattr(node, field, None)
+        if isinstance(value, str) and value.startswith("__"):
+            setattr(node, field, _mangled(value, prefix))
+
+
+def _mangled(name: str, prefix: str) -> str:
+    private = name.startswith("__") and not name.endswith("__") and "." not in name
+    return prefix + name if private else name
 
 
 def _generated_parts(code: CodeType) -> Iterator[CodeType]:
@@ -244,7 +245,7 @@ def _compiled(definition: ast.FunctionDef, operators: str, fresh: Fresh, origina
 
 
 def _needs_class(definition: ast.FunctionDef) -> bool:
-    return any(isinstance(node, ast.Name) and node.id == "__class__" for node in ast.walk(definition))
+    return any(isinstance(node, ast.Name) and node.id == "__class__" for node in all_nodes(definition))
 
 
 _FUTURE = 0x1000000  # CO_FUTURE_ANNOTATIONS

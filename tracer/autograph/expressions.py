@@ -14,7 +14,7 @@ from .checks import convert_assert, convert_raise
 from .jumps import Block, Fresh
 from .lists import convert_target, convert_value
 from .logic import convert_bool_op, convert_choice, convert_compare, convert_not
-from .names import Names, declared, mentioned
+from .names import Names, all_nodes, declared, mentioned
 from .templates import constant, fill, fill_expression, load
 
 
@@ -134,7 +134,7 @@ class Expressions(ast.NodeTransformer):
     def _global_changes(self, node: ast.Assign | ast.AugAssign) -> Block:
         """Announce that globals are assigned."""
         targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-        names = {one.id for target in targets for one in ast.walk(target) if isinstance(one, ast.Name)}
+        names = {one.id for target in targets for one in all_nodes(target) if isinstance(one, ast.Name)}
         return [
             made
             for name in sorted(names & self._facts.globals)
@@ -237,7 +237,7 @@ class Expressions(ast.NodeTransformer):
         """A function without arguments that gives the expression, which is converted too."""
         bound = frozenset(
             one.target.id
-            for one in ast.walk(node)
+            for one in all_nodes(node)
             if isinstance(one, ast.NamedExpr) and isinstance(one.target, ast.Name)
         )
         return self._function(node, bound) if bound else self._thunk(self.visit(node))
@@ -274,8 +274,8 @@ def shadowed_names(function: ast.AST, namespace: dict[str, Any]) -> Names:
 
 
 def _bound(function: ast.AST) -> Names:
-    stored = {one.id for one in ast.walk(function) if isinstance(one, ast.Name) and not isinstance(one.ctx, ast.Load)}
-    return frozenset(stored | {one.arg for one in ast.walk(function) if isinstance(one, ast.arg)})
+    stored = {one.id for one in all_nodes(function) if isinstance(one, ast.Name) and not isinstance(one.ctx, ast.Load)}
+    return frozenset(stored | {one.arg for one in all_nodes(function) if isinstance(one, ast.arg)})
 
 
 __all__: list[str] = []

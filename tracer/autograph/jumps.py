@@ -36,7 +36,7 @@ import ast
 from collections.abc import Sequence
 from typing import Any
 
-from .names import INNER, mentioned
+from .names import INNER, all_nodes, mentioned
 from .templates import assignment, constant, fill, fill_expression, load
 
 Block = list[ast.stmt]
@@ -51,7 +51,7 @@ class Fresh:
     """
 
     def __init__(self, function: ast.AST) -> None:
-        self._taken = set(mentioned(function)) | {one.arg for one in ast.walk(function) if isinstance(one, ast.arg)}
+        self._taken = set(mentioned(function)) | {one.arg for one in all_nodes(function) if isinstance(one, ast.arg)}
         self.made: set[str] = set()
 
     def __call__(self, stem: str) -> str:

@@ -13,9 +13,9 @@ from graphjit.compiler.tensortype import float32, float64, int32, int64
 from graphjit.runtime.errors import InvalidArgumentError
 
 from .branching import choose
+from .conditions import and_, or_
 from .growing import stacked_whole
 from .iterables import Enumerated, Mapped, Range, Reversed, TensorRows, Zipped, listed, rows_of
-from .truth import and_, or_
 from .values import holds_traced, is_traced
 
 Key = Callable[[Any], Any]
@@ -215,7 +215,7 @@ def _map(function: Callable[..., Any], *iterables: Any) -> Any:
 
 def _filter(function: Callable[..., Any] | None, iterable: Any) -> Any:
     from .calling import called
-    from .truth import truth
+    from .conditions import truth
 
     test = _itself if function is None else called(function)
     return builtins.filter(lambda one: truth(test(one), "filter()"), iterable)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import builtins
 import functools
 from collections.abc import Callable
 from types import BuiltinMethodType, FunctionType, MethodType
 from typing import Any
 
 from graphjit.compiler.location import is_own_file
+from graphjit.compiler.operand import PUBLIC
 
 from ...subtrace import is_tracing
 from ..conversion import converted_function
 from ..policy import is_marked, no_convert, reason_against
-from .builtin_functions import REPLACED
 from .changes import arms, changing, made
 
 _CHANGING_METHODS = frozenset(
@@ -63,7 +64,7 @@ def _operators() -> Any:
 
 def _python_function(function: FunctionType) -> Any:
     if is_own_file(function.__code__.co_filename):
-        return REPLACED.get(id(function)) or _own(function)
+        return _replacement(function) or _own(function)
     return converted_function(function, _operators())
 
 
@@ -76,7 +77,7 @@ def _method(method: MethodType) -> Any:
 
 
 def _builtin(function: Any) -> Any:
-    replaced = REPLACED.get(id(function))
+    replaced = _replacement(function)
     if replaced is not None:
         return replaced
     if function.__name__ in _CHANGING_METHODS and arms() and function.__self__ is not None:
@@ -84,8 +85,20 @@ def _builtin(function: Any) -> Any:
     return function
 
 
+_MAY_BE_REPLACED = frozenset(map(id, (*vars(builtins).values(), functools.reduce, PUBLIC["stack"])))
+
+
+def _replacement(function: Any) -> Callable[..., Any] | None:
+    """What is called in the place of one of Python's functions, where tensors give it a meaning."""
+    if id(function) not in _MAY_BE_REPLACED:
+        return None
+    from .builtin_functions import REPLACED  # many functions call none, and need none of what it needs
+
+    return REPLACED.get(id(function))
+
+
 def _class(cls: type) -> Any:
-    replaced = REPLACED.get(id(cls))
+    replaced = _replacement(cls)
     if replaced is not None:
         return replaced
     if not arms():
@@ -99,7 +112,7 @@ def _constructed(cls: type, *args: Any, **kwargs: Any) -> Any:
 
 def _object(function: Any) -> Any:
     """An object whose class says what calling it does."""
-    replaced = REPLACED.get(id(function))
+    replaced = _replacement(function)
     if replaced is not None:
         return replaced
     call = type(function).__call__ if callable(function) else None
