@@ -44,9 +44,17 @@ def environment(threads: int) -> dict[str, str]:
 class PeerProcess:
     """A framework that waits for requests."""
 
-    def __init__(self, name: str, python: str, processors: list[int], errors: IO[str], threads: int) -> None:
+    def __init__(
+        self,
+        name: str,
+        python: str,
+        processors: list[int],
+        errors: IO[str],
+        threads: int,
+        module: str = "benchmarks.worker",
+    ) -> None:
         self.name = name
-        command = [python, "-m", "benchmarks.worker", name, ",".join(map(str, processors))]
+        command = [python, "-m", module, name, ",".join(map(str, processors))]
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,

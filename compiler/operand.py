@@ -24,6 +24,7 @@ from graphjit.runtime.errors import (
     TraceError,
 )
 
+from .arraymethods import ArrayMethods
 from .dispatch import current_interpreter
 from .tensortype import (
     DType,
@@ -90,15 +91,33 @@ def _unary(name: str) -> Callable[[Any], Any]:
     return operator
 
 
-class Operators:
-    """Python's operators in terms of the public op functions."""
+def _sum_of(is_reflected: bool) -> Callable[[Any, Any], Any]:
+    def operator(self: Any, other: Any) -> Any:
+        return PUBLIC["add"](*(_counted(other, self) if is_reflected else _counted(self, other)))
+
+    return operator
+
+
+def _counted(left: Any, right: Any) -> tuple[Any, Any]:
+    """Truth values beside whole numbers count as 0 and 1, so that Python's sum() counts them."""
+    kinds: list[Any] = [getattr(one, "dtype", type(one)) for one in (left, right)]
+    if bool_ in kinds:
+        for place, other in enumerate(reversed(kinds)):
+            if kinds[place] is bool_ and (other is int or (isinstance(other, DType) and other.is_integer)):
+                counted = PUBLIC["cast"]((left, right)[place], int32 if other is int else other)
+                return (counted, right) if place == 0 else (left, counted)
+    return left, right
+
+
+class Operators(ArrayMethods):
+    """Python's operators in terms of the public op functions, and some methods of NumPy's arrays."""
 
     __slots__ = ()
 
     # NumPy arrays on the left leave the operation to the operand on the right.
     __array_priority__: ClassVar[float] = 100.0
 
-    __add__, __radd__ = _binary("add"), _reflected("add")
+    __add__, __radd__ = _sum_of(is_reflected=False), _sum_of(is_reflected=True)
     __sub__, __rsub__ = _binary("subtract"), _reflected("subtract")
     __mul__, __rmul__ = _binary("multiply"), _reflected("multiply")
     __truediv__, __rtruediv__ = _binary("divide"), _reflected("divide")

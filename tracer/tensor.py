@@ -119,7 +119,10 @@ class Tensor(Operand):
         return int(self._array)
 
     def __format__(self, spec: str) -> str:
-        return format(self._array.item(), spec) if spec and self._array.ndim == 0 else str(self)
+        """As a number or an array is put into a text, so that messages show numbers."""
+        if not spec:
+            return str(self._array)
+        return format(self._array.item(), spec) if self._array.ndim == 0 else format(self._array, spec)
 
     def __repr__(self) -> str:
         return f"<gj.Tensor: shape={self.shape}, dtype={self.dtype.name}, numpy={numpy_repr(self._array)}>"

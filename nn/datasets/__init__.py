@@ -1,5 +1,5 @@
 """Data sets that lie on this machine; nothing is fetched."""
 
-from . import digits, fashion_mnist
+from . import digits, fashion_mnist, mnist
 
-__all__ = ["digits", "fashion_mnist"]
+__all__ = ["digits", "fashion_mnist", "mnist"]

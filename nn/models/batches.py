@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -226,6 +226,11 @@ def make_batches(
     if not is_arrays(x):
         if y is not None or sample_weight is not None:
             raise InvalidArgumentError(f"y and sample_weight come from x itself where x is a {type(x).__name__}")
+        if not isinstance(x, Iterable) and not hasattr(x, "__getitem__"):
+            raise InvalidArgumentError(
+                f"x is an object of class {type(x).__name__}, which holds no data and gives no batches; hand over "
+                "arrays, tensors, or something to iterate over, such as a gj.data.Dataset"
+            )
         return IteratedBatches(x, steps, class_weight)
     parts = array_parts(x, y, sample_weight, class_weight)
     return ArrayBatches(parts, batch_size or 32, shuffle, seed)

@@ -162,6 +162,9 @@ _set_default_interpreter(_EagerInterpreter())
 
 __version__ = "0.1.0"
 
+newaxis = None
+"""In an index: an axis of size 1."""
+
 __all__ = [
     "Assert",
     "Comparison",
@@ -245,6 +248,7 @@ __all__ = [
     "min",
     "name_scope",
     "nest",
+    "newaxis",
     "nn",
     "no_convert",
     "norm",

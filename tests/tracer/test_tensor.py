@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -75,7 +76,32 @@ def test_h2_printing() -> None:
     assert repr(matrix) == ("<gj.Tensor: shape=(2, 1), dtype=int32, numpy=\narray([[1],\n       [3]], dtype=int32)>")
     assert str(gj.constant(3.0)) == "gj.Tensor(3.0, shape=(), dtype=float32)"
     assert repr(gj.constant(3.0)) == "<gj.Tensor: shape=(), dtype=float32, numpy=3.0>"
-    assert f"{gj.constant(2.5):.3f} {gj.constant([1])}" == "2.500 gj.Tensor([1], shape=(1,), dtype=int32)"
+    assert f"{gj.constant(2.5):.3f} {gj.constant([1])} {gj.constant(0.1)}" == "2.500 [1] 0.1"
+
+
+def test_methods_of_arrays() -> None:
+    """H6: what programs call on results of NumPy functions, on tensors, Variables and traced values."""
+    x = np.arange(6.0).reshape(2, 3)
+    calls: list[Callable[[Any], Any]] = [
+        lambda x: x.sum(axis=0), lambda x: x.mean(), lambda x: x.max(1), lambda x: x.std(), lambda x: x.argmax(),
+        lambda x: x.reshape(3, 2), lambda x: x.reshape([-1]), lambda x: x.transpose(), lambda x: x.transpose(1, 0),
+        lambda x: x.ravel(), lambda x: x.astype("int32"), lambda x: x.clip(1, 3), lambda x: x.cumsum(axis=1),
+        lambda x: (x > 1).any(), lambda x: x.all(), lambda x: x.round(), lambda x: x.squeeze(),
+    ]  # fmt: skip
+    for call in calls:
+        for found in (call(gj.constant(x)), call(gj.Variable(x)), gj.function(call)(x)):
+            assert isinstance(found, gj.Tensor)
+            np.testing.assert_allclose(found, call(x))
+
+
+def test_truth_values_are_counted() -> None:
+    """Python's sum() of a tensor of bools counts them, as it does for an array; floats stay strict."""
+    right = np.array([True, False, True])
+    assert sum(gj.constant(right)).numpy() == 2
+    assert int(gj.function(lambda x: sum(x))(right)) == 2
+    assert (gj.constant(right) + gj.constant([1, 1, 1], "int64")).numpy().tolist() == [2, 1, 2]
+    with pytest.raises(ValueError, match="cast"):
+        gj.constant(right) + gj.constant([1.0, 1.0, 1.0])
 
 
 def test_h2_shape_and_device() -> None:
