@@ -306,3 +306,17 @@ def replay(graph: Graph, operands: Sequence[Operand], writer: GraphWriter) -> li
             writer.environment[value] = output
     writer.location = before
     return [writer.environment[value] for value in graph.outputs]
+
+
+def interpret(graph: Graph, operands: Sequence[Operand]) -> list[Any]:
+    """The outputs of a graph whose equations go to the interpreter in charge, one after the other."""
+    from .dispatch import apply_all
+
+    interpreter = current_interpreter()
+    if isinstance(interpreter, GraphWriter):
+        return list(replay(graph, operands, interpreter))
+    known: dict[Value, Any] = dict(zip(graph.inputs, operands, strict=True))
+    for equation in graph.equations:
+        found = apply_all(equation.op, tuple(known[value] for value in equation.operands), equation.attributes)
+        known.update(zip(equation.outputs, found, strict=True))
+    return [known[value] for value in graph.outputs]

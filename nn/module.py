@@ -14,7 +14,9 @@ from typing import Any
 
 from graphjit.runtime.errors import FailedPreconditionError, InvalidArgumentError
 from graphjit.tracer.converting import as_called
+from graphjit.tracer.function import Function
 from graphjit.tracer.namescope import name_scope
+from graphjit.tracer.parts import Parts
 from graphjit.tracer.state import State
 
 Path = tuple[Any, ...]
@@ -134,6 +136,22 @@ class Module:
                 return as_called(method)(self, *args, **kwargs)
 
         return in_scope
+
+    def parts_to_save(self, is_root: bool) -> Parts:
+        """What is saved of it: its attributes, and the compiled functions that are its methods.
+
+        Args:
+          is_root: whether it is what is saved, and not only a part of it.
+        """
+        return Parts("module", {"class": type(self).__name__}, {**vars(self), **compiled_methods(self)})
+
+
+def compiled_methods(owner: Any) -> dict[str, Any]:
+    """The compiled functions among the methods of an object that are the user's own, by name."""
+    own = [cls for cls in reversed(type(owner).__mro__) if not cls.__module__.startswith("graphjit.")]
+    held = {name: value for cls in own for name, value in vars(cls).items()}
+    names = [name for name, value in held.items() if isinstance(getattr(value, "__func__", value), Function)]
+    return {name: getattr(owner, name) for name in sorted(names)}
 
 
 def _is_variable(value: Any) -> bool:

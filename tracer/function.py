@@ -52,7 +52,7 @@ from .retraces import (
 )
 from .settling import settle, settle_objects
 from .shortcut import key_without_numbers, simple_key
-from .signature import Call, Parameters, Slot, call_of_leaves
+from .signature import Call, Parameters, Slot, ValueSlot, call_of_leaves
 from .specs import InputSignature
 from .state import State
 from .structure import flatten, unflatten
@@ -93,7 +93,13 @@ class Function:
     __name__: str
     __qualname__: str
 
-    def __init__(self, python_function: Callable[..., Any], settings: Settings, instance: Any = None) -> None:
+    def __init__(
+        self,
+        python_function: Callable[..., Any],
+        settings: Settings,
+        instance: Any = None,
+        parameters: Parameters | None = None,
+    ) -> None:
         _require_results(python_function)
         functools.update_wrapper(self, python_function, updated=())
         self.python_function = python_function
@@ -101,7 +107,7 @@ class Function:
         self._instance: Callable[[], Any] | None = None if instance is None else ref(instance)
         found = getattr(python_function, "__name__", None) or type(python_function).__name__
         self.name: str = settings.name or str(found)
-        self._parameters = Parameters(python_function, self.name, is_method=instance is not None)
+        self._parameters = parameters or Parameters(python_function, self.name, is_method=instance is not None)
         self._signature = self._make_signature()
         self._lock = threading.RLock()
         self._cache = TraceCache(settings.cache_size)
@@ -433,6 +439,32 @@ class Function:
     def graph(self) -> Graph:
         """The graph of the latest trace, as traced."""
         return self._latest().traced.graph
+
+    # --- what is saved ---
+
+    @property
+    def parameters(self) -> Parameters:
+        """The parameters of the Python function."""
+        return self._parameters
+
+    @property
+    def declared(self) -> InputSignature | None:
+        """The input_signature, where one was given."""
+        return self._signature
+
+    def entries_that_hold(self) -> list[Entry]:
+        """The traces that would serve a call now."""
+        return [entry for entry in self._cache if entry.guards.hold()]
+
+    def adopt(self, entry: Entry) -> None:
+        """Let calls be served by a trace that was made elsewhere."""
+        self._cache.add(entry, (entry.structure, entry.slots))
+
+    def concrete_of(self, entry: Entry) -> ConcreteFunction:
+        """One trace as a thing of its own."""
+        leaves = [slot.value if isinstance(slot, ValueSlot) else None for slot in entry.slots]
+        call = Call(entry.structure, entry.names, leaves, entry.slots, [])
+        return ConcreteFunction(self.name, entry, call, self._take_apart_plainly, _run)
 
     # --- copies ---
 

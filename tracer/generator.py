@@ -121,6 +121,13 @@ class Generator:
         """A stream that differs from run to run."""
         return cls(state=_state_array(secrets.randbits(64), 0), alg=alg)
 
+    @classmethod
+    def with_state(cls, state: Any) -> Generator:
+        """The stream whose state is held by a variable, which others may hold too."""
+        made = object.__new__(cls)
+        made._state = state
+        return made
+
     @property
     def state(self) -> Variable:
         """The variable that holds key and counter."""

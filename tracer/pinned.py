@@ -77,6 +77,16 @@ class ConcreteFunction:
     # --- looking ---
 
     @property
+    def entry(self) -> Entry:
+        """The trace."""
+        return self._entry
+
+    @property
+    def function(self) -> Any:
+        """The compiled function that the trace was made for."""
+        return getattr(self._take_apart, "__self__", None)
+
+    @property
     def graph(self) -> Graph:
         """The graph as traced."""
         return self._entry.concrete.traced.graph

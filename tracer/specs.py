@@ -33,13 +33,13 @@ class InputSignature:
                 f"the input_signature of {parameters.function_name!r} has {len(self._specs)} specs, "
                 f"but there are {len(names)} parameters: {', '.join(names)}"
             )
-        self._leaves, self._structure = flatten((self._specs, {}))
-        for spec in self._leaves:
+        self.leaves, self.structure = flatten((self._specs, {}))
+        for spec in self.leaves:
             if not isinstance(spec, TensorSpec):
                 raise SignatureError(
                     f"the input_signature of {parameters.function_name!r} holds {spec!r}, which is no TensorSpec"
                 )
-        self._names = Names(names, self._structure)
+        self._names = Names(names, self.structure)
 
     def take_apart(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
         """The arguments of a call, converted to the declared types.
@@ -48,7 +48,7 @@ class InputSignature:
           SignatureError: if one does not fit.
         """
         call = self._parameters.take_apart(*self.converted(args, kwargs, shares=True))
-        types = [_declared(spec, one) for spec, one in zip(self._leaves, call.leaves, strict=False)]
+        types = [_declared(spec, one) for spec, one in zip(self.leaves, call.leaves, strict=False)]
         call.slots = (*map(TensorSlot, types), *call.slots[len(types) :])
         return call
 
@@ -67,9 +67,9 @@ class InputSignature:
         given = self._matched(args[: len(self._specs)])
         tensors = [
             Tensor(one) if shares and _is_declared(one, spec) else self._converted(one, spec, position)
-            for position, (one, spec) in enumerate(zip(given, self._leaves, strict=True))
+            for position, (one, spec) in enumerate(zip(given, self.leaves, strict=True))
         ]
-        declared, _ = unflatten(self._structure, tensors)
+        declared, _ = unflatten(self.structure, tensors)
         return (*declared, *args[len(self._specs) :]), kwargs
 
     def call_of_specs(self) -> Call:
@@ -84,7 +84,7 @@ class InputSignature:
     def _matched(self, args: tuple[Any, ...]) -> list[Any]:
         """For each spec what stands at its place among the arguments: a tensor, a number, a list ..."""
         try:
-            found: list[Any] = self._structure.flatten_up_to((args, {}))
+            found: list[Any] = self.structure.flatten_up_to((args, {}))
         except ValueError as error:
             raise SignatureError(
                 f"the arguments of {self._parameters.function_name!r} are not nested as its input_signature: {error}"

@@ -99,6 +99,11 @@ def field_names(cls: type) -> tuple[str, ...] | None:
     return None if attributes is None else tuple(one.name for one in attributes)
 
 
+def is_named_tuple(cls: type) -> bool:
+    """Whether it is a class of named tuples."""
+    return bool(optree.is_namedtuple_class(cls))
+
+
 def _register_fields(cls: type) -> None:
     optree.register_pytree_node(
         cls,

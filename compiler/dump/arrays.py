@@ -11,7 +11,6 @@ import numpy as np
 
 from ..graph import Literal
 from ..tensortype import DType, TensorType
-from .notation import SPLAT_BYTES
 from .tokens import Tokens
 
 
@@ -28,8 +27,8 @@ def read_literal(tokens: Tokens, wanted: TensorType) -> Literal:
     if wanted.rank == 0 or tokens.at("["):
         elements = list(_nested(tokens, wanted, 0))
         return Literal(np.array(elements, dtype=wanted.dtype.numpy).reshape(wanted.sizes))
-    if wanted.byte_count > SPLAT_BYTES:
-        tokens.fail(f"an array of one repeated element has at most {SPLAT_BYTES} bytes, not {wanted}")
+    if wanted.byte_count > tokens.splat_bytes:
+        tokens.fail(f"an array of one repeated element has at most {tokens.splat_bytes} bytes here, not {wanted}")
     return Literal(np.full(wanted.sizes, _element(tokens, wanted.dtype)))
 
 

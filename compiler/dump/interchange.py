@@ -6,7 +6,8 @@
     EQUATION = {"op": text, "operands": [number], "attributes": {name: CONSTANT}, "outputs": [VALUE],
                 "location": [file, line, function, text] or null}
     CONSTANT = text in the notation of the text form, such as "(1, 2)" or "dense<f32[2]: [1.0, -0.0]>",
-               or GRAPH
+               or GRAPH, or {"array": name} for a large array that is stored beside the text,
+               or {"rule": text, "graph": GRAPH, "gives": [position]} for a gradient of the user's own
 
 Values are numbered in the order of definition.
 """
@@ -16,22 +17,42 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
 
 from graphjit.runtime.errors import FormatError, GraphjitError
 
 from ..arity import takes
-from ..graph import Equation, Graph, Location, Value
+from ..graph import Equation, Graph, Literal, Location, Value
 from ..op import Op, find_op
+from ..ops.customgradient import CustomRule, custom_gradient_op, written_rule
 from ..tensortype import TensorType
-from .notation import format_constant
+from .notation import SPLAT_BYTES, format_constant
 from .parsing import INFERENCE_ERRORS, parse_constant, parse_type, said_by
 
 FORMAT = "graphjit graph"
 VERSION = 1
+STORED_BYTES = 1 << 10
+"""Arrays of more bytes go into the store, where there is one."""
 _MAXIMUM_DEPTH = 64
 
 T = TypeVar("T")
+
+
+class ArraySink(Protocol):
+    """Where large arrays go that are kept beside the text."""
+
+    def put(self, array: np.ndarray[Any, Any]) -> str:
+        """Keep an array; the name under which it is found."""
+
+
+class ArraySource(Protocol):
+    """Where they are found."""
+
+    def get(self, name: str) -> np.ndarray[Any, Any]:
+        """The array of a name. Raises: FormatError if there is none."""
 
 
 def graph_to_json(graph: Graph) -> str:
@@ -48,15 +69,19 @@ def graph_to_json(graph: Graph) -> str:
       return %b
     }
     """
-    return json.dumps({"format": FORMAT, "version": VERSION, "graph": _graph(graph)})
+    return json.dumps({"format": FORMAT, "version": VERSION, "graph": document_of(graph)})
 
 
-def _graph(graph: Graph) -> dict[str, Any]:
+def document_of(graph: Graph, store: ArraySink | None = None) -> dict[str, Any]:
+    """The graph as what JSON knows: dicts, lists, texts and numbers; large arrays go into the store.
+
+    Raises: see `graph_to_json`.
+    """
     numbers = {value: number for number, value in enumerate(graph.values())}
     return {
         "name": graph.name,
         "inputs": [_value(value) for value in graph.inputs],
-        "equations": [_equation(equation, numbers) for equation in graph.equations],
+        "equations": [_equation(equation, numbers, store) for equation in graph.equations],
         "outputs": [numbers[value] for value in graph.outputs],
     }
 
@@ -65,23 +90,28 @@ def _value(value: Value) -> dict[str, Any]:
     return {"name": value.name, "type": str(value.type)}
 
 
-def _equation(equation: Equation, numbers: dict[Value, int]) -> dict[str, Any]:
+def _equation(equation: Equation, numbers: dict[Value, int], store: ArraySink | None) -> dict[str, Any]:
     return {
         "op": equation.op.name,
         "operands": [numbers[value] for value in equation.operands],
-        "attributes": {name: _constant(value, equation) for name, value in equation.attributes.items()},
+        "attributes": {name: _constant(value, equation, store) for name, value in equation.attributes.items()},
         "outputs": [_value(value) for value in equation.outputs],
         "location": _location(equation.location),
     }
 
 
-def _constant(value: Any, equation: Equation) -> Any:
+def _constant(value: Any, equation: Equation, store: ArraySink | None) -> Any:
     if isinstance(value, Graph):
-        return _graph(value)
+        return document_of(value, store)
+    if isinstance(value, CustomRule) and value.graph is not None:
+        return {"rule": value.name, "graph": document_of(value.graph, store), "gives": list(value.gives)}
+    if isinstance(value, Literal) and store is not None and value.array.nbytes > STORED_BYTES:
+        return {"array": store.put(value.array)}
     text = format_constant(value)
     if text.startswith("<"):
+        place = "" if equation.location is None else f"{equation.location}: "
         raise FormatError(
-            f"{equation.op.name} holds a Python callable or object ({text}), which cannot be written down; "
+            f"{place}{equation.op.name} holds a Python callable or object ({text}), which cannot be written down; "
             "a graph that is to be saved must not call back into Python"
         )
     return text
@@ -108,7 +138,34 @@ def graph_from_json(text: str) -> Graph:
         raise FormatError(f'this is no graph: its "format" must be {FORMAT!r}')
     if document.get("version") != VERSION:
         raise FormatError(f"this graph has version {document.get('version')!r}; version {VERSION} can be read")
-    return _read_graph(_field(document, "graph", dict), "graph", 0)
+    return graph_of(_field(document, "graph", dict))
+
+
+def graph_of(document: Any, store: ArraySource | None = None, place: str = "graph") -> Graph:
+    """The graph that `document_of` described.
+
+    Args:
+      store: where its large arrays are.
+      place: what messages call it.
+
+    Raises:
+      FormatError: if it describes none.
+    """
+    return _read_graph(_dictionary(document, place), place, _Context(store, 0))
+
+
+@dataclass(frozen=True, slots=True)
+class _Context:
+    """Where large arrays are, and how many graphs are around this one."""
+
+    store: ArraySource | None
+    depth: int
+
+    def inside(self) -> _Context:
+        """That of a graph within this one."""
+        if self.depth >= _MAXIMUM_DEPTH:
+            raise FormatError(f"graphs may be nested {_MAXIMUM_DEPTH} deep")
+        return _Context(self.store, self.depth + 1)
 
 
 def _field(found: Any, name: str, kind: type[T]) -> T:
@@ -118,9 +175,7 @@ def _field(found: Any, name: str, kind: type[T]) -> T:
     return value
 
 
-def _read_graph(found: dict[str, Any], place: str, depth: int) -> Graph:
-    if depth > _MAXIMUM_DEPTH:
-        raise FormatError(f"graphs may be nested {_MAXIMUM_DEPTH} deep")
+def _read_graph(found: dict[str, Any], place: str, context: _Context) -> Graph:
     values: list[Value] = []
     with _at(place):
         name = _field(found, "name", str)
@@ -129,7 +184,7 @@ def _read_graph(found: dict[str, Any], place: str, depth: int) -> Graph:
     equations = []
     for number, one in enumerate(listed):
         with _at(f"{place}: equation {number}"):
-            equations.append(_read_equation(_dictionary(one, "an equation"), values, depth))
+            equations.append(_read_equation(_dictionary(one, "an equation"), values, context))
     with _at(f"{place}: outputs"):
         outputs = _uses(_field(found, "outputs", list), values)
     return Graph(name, inputs, tuple(equations), outputs)
@@ -167,12 +222,13 @@ def _uses(numbers: Sequence[Any], values: Sequence[Value]) -> tuple[Value, ...]:
     return tuple(values[number] for number in numbers)
 
 
-def _read_equation(found: dict[str, Any], values: list[Value], depth: int) -> Equation:
+def _read_equation(found: dict[str, Any], values: list[Value], context: _Context) -> Equation:
     op = _read_op(_field(found, "op", str))
     operands = _uses(_field(found, "operands", list), values)
-    attributes = _read_attributes(_field(found, "attributes", dict), op, depth)
+    attributes = _read_attributes(_field(found, "attributes", dict), op, context)
     outputs = _read_values(_field(found, "outputs", list), values)
     _check_types(op, operands, attributes, outputs)
+    _check_rule(op, operands, attributes)
     return Equation(op, operands, attributes, outputs, _read_location(found.get("location")))
 
 
@@ -183,20 +239,40 @@ def _read_op(name: str) -> Op:
         raise FormatError(error.message) from None
 
 
-def _read_attributes(found: dict[str, Any], op: Op, depth: int) -> dict[str, Any]:
+def _read_attributes(found: dict[str, Any], op: Op, context: _Context) -> dict[str, Any]:
     attributes = {}
     for name, value in found.items():
         with _at(f"{op.name}: attribute {name}"):
-            attributes[name] = _read_constant(value, depth)
+            attributes[name] = _read_constant(value, context)
     return attributes
 
 
-def _read_constant(found: Any, depth: int) -> Any:
+def _read_constant(found: Any, context: _Context) -> Any:
     if isinstance(found, dict):
-        return _read_graph(found, "graph", depth + 1)
+        return _read_large_constant(found, context)
     if not isinstance(found, str):
         raise FormatError(f"a constant must be a text or a graph, not {type(found).__name__}")
-    return parse_constant(found)
+    return parse_constant(found, SPLAT_BYTES if context.store is None else STORED_BYTES)
+
+
+def _read_large_constant(found: dict[str, Any], context: _Context) -> Any:
+    if "array" in found:
+        name = _field(found, "array", str)
+        if context.store is None:
+            raise FormatError(f"the array {name!r} is stored elsewhere")
+        return Literal(context.store.get(name))
+    if "rule" in found:
+        return _read_rule(found, context)
+    return _read_graph(found, "graph", context.inside())
+
+
+def _read_rule(found: dict[str, Any], context: _Context) -> CustomRule:
+    graph = _read_graph(_field(found, "graph", dict), "graph", context.inside())
+    gives = _field(found, "gives", list)
+    fits = all(type(one) is int and 0 <= one < len(graph.inputs) for one in gives)
+    if not fits or len(set(gives)) != len(gives) or len(gives) != len(graph.outputs):
+        raise FormatError("a rule gives a cotangent for each of several positions")
+    return written_rule(_field(found, "rule", str), graph, gives)
 
 
 def _check_types(op: Op, operands: Sequence[Value], attributes: dict[str, Any], outputs: Sequence[Value]) -> None:
@@ -211,6 +287,21 @@ def _check_types(op: Op, operands: Sequence[Value], attributes: dict[str, Any], 
     if not fits:
         shown = [", ".join(map(str, types)) or "nothing" for types in (inferred, given)]
         raise FormatError(f"{op.name} makes {shown[0]}, but its results are given as {shown[1]}")
+
+
+def _check_rule(op: Op, operands: Sequence[Value], attributes: dict[str, Any]) -> None:
+    """A rule's graph takes the cotangents of the results and the arguments, and gives what fits the arguments."""
+    if op is not custom_gradient_op:
+        return
+    rule, count = attributes["rule"], attributes["count"]
+    if not isinstance(rule, CustomRule) or rule.graph is None or type(count) is not int or count < 0:
+        raise FormatError("custom_gradient needs a count and a rule")
+    wanted = [value.type for value in operands]
+    inputs = [value.type for value in rule.graph.inputs]
+    arguments = operands[count:]
+    fits = len(wanted) == len(inputs) and all(one.accepts(other) for one, other in zip(inputs, wanted, strict=True))
+    if not fits or any(position >= len(arguments) for position in rule.gives):
+        raise FormatError(f"the rule {rule.name!r} does not fit its operation")
 
 
 def _read_location(found: Any) -> Location | None:

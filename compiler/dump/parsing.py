@@ -14,6 +14,7 @@ from ..graph import Equation, Graph, Value
 from ..op import Op, find_op
 from ..tensortype import BY_SHORT_NAME, DType, TensorType
 from .arrays import read_literal
+from .notation import SPLAT_BYTES
 from .tokens import Token, Tokens
 
 RESERVED = frozenset({"return", "true", "false", "none", "inf", "nan", "dense"})
@@ -56,8 +57,11 @@ def parse_type(text: str) -> TensorType:
     return _whole(text, _type)
 
 
-def parse_constant(text: str) -> Any:
+def parse_constant(text: str, splat_bytes: int = SPLAT_BYTES) -> Any:
     """The attribute constant that a text describes (see `notation`).
+
+    Args:
+      splat_bytes: how many bytes an array may have that is given by one element.
 
     Raises:
       FormatError: if it describes none.
@@ -65,11 +69,11 @@ def parse_constant(text: str) -> Any:
     >>> parse_constant("(1, -0.0, true)")
     (1, -0.0, True)
     """
-    return _whole(text, _constant)
+    return _whole(text, _constant, splat_bytes)
 
 
-def _whole(text: str, read: Callable[[Tokens], T]) -> T:
-    tokens = Tokens(text)
+def _whole(text: str, read: Callable[[Tokens], T], splat_bytes: int = SPLAT_BYTES) -> T:
+    tokens = Tokens(text, splat_bytes)
     result = read(tokens)
     if tokens.current.kind != "end":
         tokens.fail(f"nothing may follow, but {tokens.current.text!r} does")

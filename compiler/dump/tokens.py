@@ -35,9 +35,13 @@ class Token(NamedTuple):
 
 
 class Tokens:
-    """A text's tokens; `current` is the next one that is not taken yet."""
+    """A text's tokens; `current` is the next one that is not taken yet.
 
-    def __init__(self, text: str) -> None:
+    `splat_bytes` is how many bytes an array may have that is given by one element.
+    """
+
+    def __init__(self, text: str, splat_bytes: int) -> None:
+        self.splat_bytes = splat_bytes
         self._text = text
         self._stream = _scan(text)
         self._held: Token | None = None

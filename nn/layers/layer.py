@@ -12,6 +12,7 @@ from graphjit.tracer.attributes import not_listening
 from graphjit.tracer.converting import as_called
 from graphjit.tracer.lifting import init_scope
 from graphjit.tracer.namescope import name_scope
+from graphjit.tracer.parts import Parts
 from graphjit.tracer.structure import flatten, unflatten
 
 from .. import regularizers
@@ -19,6 +20,7 @@ from ..byname import Configurable
 from ..precision import floatx
 from .arguments import as_argument, given_to, parameters_of
 from .connecting import connect, described_results, holds_descriptions
+from .exporting import layer_parts
 from .holding import Holder
 from .penalties import inside_call, running_call
 from .record import Record, facts_of
@@ -145,6 +147,7 @@ class Layer(Holder, Configurable):
         if self.built:
             return
         shape = shapes_of(args[0]) if args else TensorShape(None)
+        self._record.input_dtypes = tuple(getattr(one, "dtype", None) for one in flatten(args[:1])[0])
         self.build_with(shape)
 
     def build_with(self, shape: Any) -> None:
@@ -183,6 +186,10 @@ class Layer(Holder, Configurable):
         described = descriptions(input_shape, self._record.dtype)
         self._build_for_descriptions((described,), {})
         return described_results(self, (described,), {})
+
+    def parts_to_save(self, is_root: bool) -> Parts:
+        """What `gj.save` writes: attributes and weights; and the call, where it is what is saved or a model."""
+        return layer_parts(self, with_call=is_root)
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments as numbers, texts, lists and dicts; `from_config` makes an equal layer of them.

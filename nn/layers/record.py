@@ -23,6 +23,7 @@ class Record:
       weights: what `add_weight` made.
       regularizers: pairs of a weight and what penalises it.
       pending: arrays by path, for weights that do not exist yet.
+      input_dtypes: those of the tensors for which the weights were made.
     """
 
     arguments: tuple[tuple[Any, ...], dict[str, Any]]
@@ -36,6 +37,7 @@ class Record:
     input_shape: Any = None
     built_for: Any = None
     output_shape: Any = None
+    input_dtypes: tuple[Any, ...] = ()
     weights: list[Any] = field(default_factory=list)
     regularizers: list[tuple[Any, Callable[[Any], Any]]] = field(default_factory=list)
     pending: dict[Path, np.ndarray[Any, Any]] = field(default_factory=dict)

@@ -11,7 +11,9 @@ import numpy as np
 from graphjit.compiler.tensortype import TensorShape
 from graphjit.runtime.errors import InvalidArgumentError
 from graphjit.tracer.lifting import init_scope
+from graphjit.tracer.parts import Parts
 
+from ..layers.exporting import layer_parts
 from ..layers.layer import Layer
 from ..precision import floatx
 from .passes import Passes
@@ -71,6 +73,10 @@ class Model(Passes):
         return nullcontext()
 
     # --- saving ---
+
+    def parts_to_save(self, is_root: bool) -> Parts:
+        """What `gj.save` writes: see `Layer`; the call is always saved."""
+        return layer_parts(self, with_call=True)
 
     def save(self, filepath: Any, overwrite: bool = True, **kwargs: Any) -> None:
         """Write the model into one file, from which `gj.keras.models.load_model` makes it again.

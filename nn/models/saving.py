@@ -12,6 +12,7 @@ import numpy as np
 from graphjit.compiler.tensortype import TensorShape
 from graphjit.runtime.errors import FormatError, GraphjitError, InvalidArgumentError
 from graphjit.tracer.state import State
+from graphjit.tracer.storing.arrayfile import read_arrays, write_arrays
 
 from .. import losses, metrics, optimizers
 from ..byname import allowed_object, custom_object_scope, deserialize, serialize
@@ -20,7 +21,6 @@ from ..layers.layer import Layer
 from ..layers.tracking import Path
 from .model import Model
 from .sequential import Sequential
-from .weightfile import read_arrays, write_arrays
 
 Array = np.ndarray[Any, Any]
 _VERSION = 1

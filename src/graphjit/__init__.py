@@ -154,6 +154,7 @@ from graphjit.tracer.variable import Variable
 if _typing.TYPE_CHECKING:
     from graphjit import keras
     from graphjit.nn import data, initializers, losses, metrics, optimizers
+    from graphjit.nn.saving import LoadedModule, load, save
     from graphjit.runtime.buffers import memory_report
     from graphjit.tracer.compare import Comparison, compare
     from graphjit.tracer.explain_gradient import GradientExplanation, explain_gradient
@@ -174,6 +175,7 @@ __all__ = [
     "Function",
     "GradientExplanation",
     "GradientTape",
+    "LoadedModule",
     "Module",
     "RetraceWarning",
     "Tensor",
@@ -240,6 +242,7 @@ __all__ = [
     "int64",
     "is_tensor",
     "linalg",
+    "load",
     "map_fn",
     "math",
     "max",
@@ -268,6 +271,7 @@ __all__ = [
     "register_structure",
     "remainder",
     "run_functions_eagerly",
+    "save",
     "scan",
     "shape",
     "size",
@@ -324,6 +328,9 @@ _LATER = {
     "GradientExplanation": "graphjit.tracer.explain_gradient",
     "explain_gradient": "graphjit.tracer.explain_gradient",
     "memory_report": "graphjit.runtime.buffers",
+    "LoadedModule": "graphjit.nn.saving",
+    "load": "graphjit.nn.saving",
+    "save": "graphjit.nn.saving",
 }
 # Whole modules that are loaded when they are first used.
 _MODULES_LATER = {
