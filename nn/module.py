@@ -147,8 +147,8 @@ class Module:
 
 
 def compiled_methods(owner: Any) -> dict[str, Any]:
-    """The compiled functions among the methods of an object that are the user's own, by name."""
-    own = [cls for cls in reversed(type(owner).__mro__) if not cls.__module__.startswith("graphjit.")]
+    """The compiled functions among the methods of an object, by name; the steps of fit are not among them."""
+    own = [cls for cls in reversed(type(owner).__mro__) if not cls.__module__.startswith("graphjit.nn.models.")]
     held = {name: value for cls in own for name, value in vars(cls).items()}
     names = [name for name, value in held.items() if isinstance(getattr(value, "__func__", value), Function)]
     return {name: getattr(owner, name) for name in sorted(names)}

@@ -23,6 +23,7 @@ def parse_json(data: bytes) -> Any:
     >>> parse_json(b'{"a": 1, "a": 2}')
     Traceback (most recent call last):
     graphjit.runtime.errors.FormatError: 'a' is given twice
+    ...
     """
     if len(data) > _MOST_BYTES:
         raise FormatError(f"a description has at most {_MOST_BYTES} bytes, not {len(data)}")

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from graphjit.compiler.dump.interchange import ArraySource, graph_of
 from graphjit.compiler.graph import Equation, Graph, Value
-from graphjit.compiler.tensortype import TensorSpec, TensorType
+from graphjit.compiler.tensortype import TensorShape, TensorSpec, TensorType
 from graphjit.compiler.verify import verify
 from graphjit.runtime.errors import FormatError, GraphjitError, InvalidArgumentError, VerificationError
 
@@ -337,10 +337,9 @@ def _allowed(source: CapturedVariable | ArgumentVariable, slots: Sequence[Slot])
         slot = slots[source.position]
         assert isinstance(slot, VariableSlot)  # _check_sources said so
         return slot.type
-    variable = source.variable
-    shape = getattr(variable, "shape", None)
-    known = shape is not None and shape.rank is not None
-    return TensorType(variable.type.dtype, tuple(shape)) if known else variable.type
+    held = source.variable.type
+    shape = getattr(source.variable, "shape", TensorShape(held.shape))
+    return held if shape.rank is None else TensorType(held.dtype, tuple(shape))
 
 
 __all__: list[str] = []

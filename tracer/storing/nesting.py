@@ -161,7 +161,7 @@ def _is_plain_name(word: str) -> bool:
 def _made_class(key: RecordKey) -> Any:
     kind, name, fields = key
     if kind == "named":
-        return namedtuple(name, fields)  # type: ignore[misc]
+        return namedtuple(name, fields)
     return make_dataclass(name, [(field, Any) for field in fields])
 
 

@@ -36,6 +36,7 @@ def encode_value(value: Any) -> Any:
     >>> encode_value((1, True))
     Traceback (most recent call last):
     graphjit.runtime.errors.InvalidArgumentError: a tuple of 2 is no number, text, dtype, shape, range or set
+    ...
     >>> encode_value(float("-inf")), encode_value(range(3))
     ({'float': 'fff0000000000000'}, {'range': [0, 3, 1]})
     """
