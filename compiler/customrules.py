@@ -7,9 +7,9 @@ cotangents and arguments becomes a further operand of its equation.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from graphjit.runtime.errors import FormatError, ScopeError
+from graphjit.runtime.fields import replace
 
 from .dispatch import interpreting
 from .graph import Equation, Graph, Value

@@ -17,12 +17,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
 from graphjit.runtime.errors import FormatError, GraphjitError
+from graphjit.runtime.fields import dataclass
 
 from ..arity import takes
 from ..graph import Equation, Graph, Literal, Location, Value
