@@ -16,6 +16,7 @@ from typing import Any, Final
 from graphjit.runtime.errors import GraphjitError, InvalidArgumentError, NotFoundError
 from graphjit.runtime.fields import dataclass, field
 
+from .batchrules import BatchRule
 from .tensortype import TensorType
 
 
@@ -109,6 +110,7 @@ class Op:
         and names are those of attributes.
       error_type: the exception that then is raised.
       pieces: for joins, `(operand types, **attributes) -> list of Piece`, for static types.
+      batch: how it is done for many operands at once, see `batchrules`; None: as ops of its kind are.
       definition: for composed ops, the function in terms of public ops.
       fails: whether a run may raise, given operand types and attributes.
     """
@@ -123,6 +125,7 @@ class Op:
     error: str = ""
     error_type: type[GraphjitError] = InvalidArgumentError
     pieces: Callable[..., Sequence[Piece]] | None = None
+    batch: BatchRule | None = None
     definition: Callable[..., Any] | None = None
     examples: tuple[Example, ...] = ()
     commutes: bool = False

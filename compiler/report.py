@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from graphjit.runtime.executable import Executable
 from graphjit.runtime.fields import dataclass
@@ -11,6 +11,7 @@ from graphjit.runtime.program import GemmStep, KernelStep, NumpyStep
 from .graph import Equation, Graph
 from .location import place
 from .op import Kind
+from .ops.looping import scan_op
 from .passes.fuse import Refusal
 from .plan import PlannedStep
 
@@ -46,7 +47,8 @@ class Report:
     """What `f.report()` returns; print it, or read its fields.
 
     `fused` are the kernels with the equations in them, `apart` the neighbours that are not in one kernel,
-    `numpy` the equations that run as NumPy steps, each with the reason.
+    `numpy` the equations that run as NumPy steps, each with the reason, and `loops` what is done row by row, because
+    it cannot be done for all rows at once.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Report:
     fused: tuple[FusedKernel, ...]
     apart: tuple[Apart, ...]
     numpy: tuple[str, ...]
+    loops: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         lines = [
@@ -72,6 +75,7 @@ class Report:
             lines.append(f"  kernel {kernel}")
             lines.extend(f"    {equation}" for equation in kernel.equations)
         lines.extend(f"  NumPy step {text}" for text in self.numpy)
+        lines.extend(f"  row by row: {text}" for text in self.loops)
         lines.extend(f"  apart: {apart}" for apart in self.apart)
         return "\n".join(lines)
 
@@ -106,8 +110,18 @@ def make_report(
         arena_bytes=executable.program.arena_bytes,
         fused=_fused_kernels(executable),
         apart=_apart(refusals),
+        loops=tuple(_row_by_row(graph)),
         numpy=tuple(f"{describe_equation(tag.equation)}: {tag.why_numpy}" for tag in numpy),
     )
+
+
+def _row_by_row(graph: Graph) -> Iterator[str]:
+    """Loops over rows that carry nothing from row to row, with the names of what is done there."""
+    for equation in graph.equations:
+        if equation.op is scan_op and equation.attributes["carried"] == 0:
+            body: Graph = equation.attributes["body"]
+            inside = [one for each in body.equations for one in _members(each) if one.op.kind is not Kind.SOURCE]
+            yield f"{describe_equation(equation)}: {', '.join(dict.fromkeys(one.op.name for one in inside))}"
 
 
 def _fused_kernels(executable: Executable) -> tuple[FusedKernel, ...]:

@@ -10,6 +10,7 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from graphjit.compiler.batching import at_once, why_not_at_once
 from graphjit.compiler.dispatch import apply_all, current_interpreter
 from graphjit.compiler.operand import PUBLIC, Operand, as_operand
 from graphjit.compiler.ops.looping import scan_op
@@ -20,10 +21,11 @@ from graphjit.compiler.writer import Symbol
 from graphjit.runtime.errors import DtypeError, InvalidArgumentError, ShapeError
 
 from .agreement import is_value
+from .converting import as_called
 from .looping import carried_leaves, initial_operand, leaves_of, put_together, settled
 from .state import assign, read
 from .structure import flatten, unflatten
-from .subtrace import Subtrace, changed_in, complete_states, is_tracing
+from .subtrace import Subtrace, changed_in, complete_states, is_tracing, subtrace, write
 
 Body = Callable[[tuple[Any, ...], list[Any]], tuple[tuple[Any, ...], Any]]
 """From what is carried and the rows to what is carried on, and what is stacked."""
@@ -58,6 +60,26 @@ def trace_scan(
     outer, made = stacked
     finals, results = _written(found.writer, carried_leaves(leaves), found.carried, rows, made, over, reverse)
     return put_together(leaves, structure, finals), unflatten(outer, results)
+
+
+def trace_rows(body: Callable[[list[Any]], Any], over: Sequence[Operand]) -> Any:
+    """What a function of rows gives for each row, stacked: done for all rows at once, where that can be.
+
+    What cannot is a loop: of the whole function, or of single ops that have no rule for many rows.
+    """
+    writer = subtrace("rows")
+    rows = [writer.input(_row_type(one)) for one in over]
+    leaves, structure = flatten(write(writer, body, (rows,)))
+    made = write(writer, lambda: [as_operand(leaf) for leaf in leaves], ())
+    size = next((one.type.shape[0] for one in over if one.type.shape[0] is not None), None)
+    if size is None or changed_in([writer]) or why_not_at_once(writer.inputs, writer.equations) is not None:
+        return unflatten(structure, _written(writer, (), (), rows, made, over, False)[1])
+    variables = complete_states([writer])
+    behind = [value for one in variables for value in (writer.states[id(one)].input, writer.states[id(one)].origin)]
+    (graph,), captures = joined([writer], [made], [[row.value for row in rows]], [behind])
+    operands = [*over, *captures, *(read(one) for one in variables for _ in range(2))]
+    has_rows = [place < len(over) for place in range(len(operands))]
+    return unflatten(structure, at_once(graph, operands, has_rows, size))
 
 
 def _row_type(operand: Operand) -> TensorType:
@@ -303,7 +325,7 @@ def map_fn(
     """
     announced = fn_output_signature if fn_output_signature is not None else dtype
     expected = flatten(elems if announced is None else announced)
-    results = vectorized_map(fn, elems)
+    results = _one_by_one(fn, *_elements(elems, "map_fn"))
     leaves, structure = flatten(results)
     if structure != expected[1]:
         raise InvalidArgumentError(
@@ -313,6 +335,13 @@ def map_fn(
     for leaf, wanted in zip(leaves, expected[0], strict=True):
         _require_announced(leaf, wanted, announced is None)
     return results
+
+
+def _one_by_one(fn: Callable[[Any], Any], over: Sequence[Operand], structure: Any) -> Any:
+    def body(carried: tuple[Any, ...], rows: list[Any]) -> tuple[tuple[Any, ...], Any]:
+        return (), fn(unflatten(structure, rows))
+
+    return _run(body, (), over, False, "map")[1]
 
 
 def _require_announced(leaf: Any, wanted: Any, is_default: bool) -> None:
@@ -329,7 +358,10 @@ def _require_announced(leaf: Any, wanted: Any, is_default: bool) -> None:
 def vectorized_map(fn: Callable[[Any], Any], elems: Any, fallback_to_while_loop: bool = True, warn: bool = True) -> Any:
     """What `fn` returns for each row of `elems`, stacked; dtypes and structure may be any.
 
-    It runs as one native loop over the rows.
+    In compiled functions the rows are done at once: an op on a row becomes an op on all of them. What cannot be
+    done so is a native loop over the rows: the function, if it changes variables, prints or calls Python, or if a size
+    is unknown, else only the op; `report()` of the compiled function says it. To go through the rows one by one in any
+    case, with the memory of one row at a time, use `map_fn`.
 
     Args:
       fn: called with a row.
@@ -342,16 +374,15 @@ def vectorized_map(fn: Callable[[Any], Any], elems: Any, fallback_to_while_loop:
     """
     over, structure = _elements(elems, "map")
 
-    def body(carried: tuple[Any, ...], rows: list[Any]) -> tuple[tuple[Any, ...], Any]:
-        return (), fn(unflatten(structure, rows))
-
-    return _run(body, (), over, False, "map")[1]
+    if is_tracing():
+        return trace_rows(lambda rows: as_called(fn)(unflatten(structure, rows)), over)
+    return _one_by_one(fn, over, structure)
 
 
 def vmap(fn: Callable[..., Any], in_axes: Any = 0, out_axes: int = 0) -> Callable[..., Any]:
     """A function that does for each slice of its arguments what `fn` does for one.
 
-    It runs as one native loop over the slices.
+    In compiled functions all slices are done at once, as far as `vectorized_map` does all rows at once.
 
     Args:
       fn: takes and returns tensors, or nested structures of them.
@@ -380,7 +411,7 @@ def vmap(fn: Callable[..., Any], in_axes: Any = 0, out_axes: int = 0) -> Callabl
 
         def one_slice(rows: Any) -> Any:
             left = iter(rows)
-            return fn(*(one if axis is None else next(left) for one, axis in zip(args, axes, strict=True)))
+            return as_called(fn)(*(one if axis is None else next(left) for one, axis in zip(args, axes, strict=True)))
 
         leaves, structure = flatten(vectorized_map(one_slice, tuple(sliced)))
         return unflatten(structure, [PUBLIC["moveaxis"](leaf, 0, out_axes) for leaf in leaves])

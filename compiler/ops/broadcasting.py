@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from graphjit.runtime.errors import ShapeError
 
+from ..batchrules import ranked
 from ..dispatch import apply
 from ..layout import Layout
 from ..op import Example, Kind, Op, declare
@@ -33,10 +35,18 @@ def _broadcast_layout(layout: Layout, type: TensorType, *, shape: tuple[int, ...
     return Layout(layout.offset, (0,) * added + kept)
 
 
+def _broadcast_each(
+    op: Op, operands: Sequence[Operand], is_batched: Sequence[bool], attributes: Mapping[str, Any], size: int
+) -> Sequence[Operand]:
+    shape = attributes["shape"]
+    return (apply(op, ranked(operands[0], len(shape)), shape=(size, *shape)),)
+
+
 broadcast_to_op: Op = declare(
     Op(
         name="broadcast_to",
         kind=Kind.VIEW,
+        batch=_broadcast_each,
         infer=_broadcast_type,
         numpy=fitting(lambda x, *, shape: np.broadcast_to(x, shape)),
         kernel=_broadcast_layout,

@@ -12,6 +12,7 @@ import numpy as np
 
 from graphjit.runtime.errors import DtypeError, ShapeError
 
+from ..batchrules import axes_shift, unchanged
 from ..dispatch import apply
 from ..families import binary
 from ..op import Example, Kind, Op, declare
@@ -81,6 +82,7 @@ dense_op = declare(
     Op(
         name="softmax_cross_entropy_with_logits",
         kind=Kind.COMPOSED,
+        batch=axes_shift("axis"),
         infer=_dense_type,
         numpy=fitting(_dense_array),
         definition=_dense_definition,
@@ -190,6 +192,7 @@ sparse_op = declare(
     Op(
         name="sparse_softmax_cross_entropy_with_logits",
         kind=Kind.COMPOSED,
+        batch=unchanged,
         infer=_sparse_type,
         numpy=fitting(_sparse_array),
         definition=_sparse_definition,
@@ -252,6 +255,7 @@ sparse_gradient_op = declare(
     Op(
         name="sparse_softmax_cross_entropy_gradient",
         kind=Kind.COMPOSED,
+        batch=unchanged,
         infer=lambda types: (types[2],),
         fails=True,
         numpy=fitting(_difference_array),

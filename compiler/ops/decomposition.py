@@ -12,6 +12,7 @@ import numpy as np
 
 from graphjit.runtime.errors import DtypeError, InvalidArgumentError, ShapeError
 
+from ..batchrules import aligned, unchanged
 from ..dispatch import apply
 from ..op import Differentiability, Example, Kind, Op, declare
 from ..operand import as_operand, as_operands, public, require_same_dtype
@@ -117,6 +118,7 @@ det_op = declare(
     Op(
         name="det",
         kind=Kind.CALL,
+        batch=unchanged,
         infer=_det_type,
         numpy=_by_lapack(np.linalg.det, "the determinant cannot be computed"),
         gradient=[_det_gradient],
@@ -131,6 +133,7 @@ inv_op = declare(
     Op(
         name="inv",
         kind=Kind.CALL,
+        batch=unchanged,
         infer=_same_square,
         numpy=_by_lapack(np.linalg.inv, "a matrix has no inverse"),
         gradient=[lambda g, y, x: -matmul(matmul(y, g, transpose_a=True), y, transpose_b=True)],
@@ -212,6 +215,7 @@ solve_op = declare(
     Op(
         name="solve",
         kind=Kind.CALL,
+        batch=aligned,
         infer=_solve_type,
         numpy=_by_lapack(_solve_array, "a system has no single solution"),
         gradient=[_matrix_gradient, _rhs_gradient],
@@ -270,6 +274,7 @@ cholesky_op = declare(
     Op(
         name="cholesky",
         kind=Kind.CALL,
+        batch=unchanged,
         infer=_same_square,
         numpy=_by_lapack(np.linalg.cholesky, "a matrix is not positive definite"),
         gradient=[_cholesky_gradient],
@@ -329,6 +334,7 @@ qr_op = declare(
     Op(
         name="qr",
         kind=Kind.CALL,
+        batch=unchanged,
         infer=_qr_type,
         numpy=_by_lapack(_qr_array, "a matrix cannot be factorised"),
         gradient=Differentiability.MISSING,
@@ -365,6 +371,7 @@ svd_op = declare(
     Op(
         name="svd",
         kind=Kind.CALL,
+        batch=unchanged,
         infer=_svd_type,
         numpy=_by_lapack(_svd_array, "the singular values do not converge"),
         gradient=Differentiability.MISSING,
@@ -395,6 +402,7 @@ eigh_op = declare(
     Op(
         name="eigh",
         kind=Kind.CALL,
+        batch=unchanged,
         infer=_eigh_type,
         numpy=_by_lapack(_eigh_array, "the eigenvalues do not converge"),
         gradient=Differentiability.MISSING,

@@ -8,6 +8,7 @@ import numpy as np
 
 from graphjit.runtime.errors import InvalidArgumentError, ShapeError
 
+from ..batchrules import unchanged
 from ..dispatch import apply
 from ..layout import Layout
 from ..op import Example, Kind, Op, declare
@@ -54,6 +55,7 @@ diag_part_op: Op = declare(
     Op(
         name="diag_part",
         kind=Kind.VIEW,
+        batch=unchanged,
         infer=_diagonal_type,
         numpy=lambda x, *, k: np.diagonal(x, k, -2, -1),
         kernel=_diagonal_layout,
@@ -96,6 +98,7 @@ on_diagonal_op: Op = declare(
     Op(
         name="on_diagonal",
         kind=Kind.COMPOSED,
+        batch=unchanged,
         infer=lambda types, *, k: (TensorType(types[0].dtype, types[1].shape),),
         numpy=_on_diagonal_array,
         definition=lambda g, like, *, k: (

@@ -6,16 +6,17 @@ axis and its size, never a clamp. The gradients add up what went to the same pla
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from graphjit.runtime.errors import InvalidArgumentError, OutOfRangeError, ShapeError
 
+from ..batchrules import all_repeated, axes_shift
 from ..dispatch import apply
 from ..op import Example, Kind, Op, declare
-from ..operand import PUBLIC, as_operand, public, require_kind
+from ..operand import PUBLIC, Operand, as_operand, public, require_kind
 from ..tensortype import Shape, TensorShape, TensorType, int32, int64, normalize_axis
 from .shaping import moveaxis
 from .sizes import shape_of, size_along, static_integer
@@ -96,10 +97,24 @@ def _gather_example(operand: str, indices: Any, axis: int, batch_dims: int = 0) 
     return Example((operand, indices), {"axis": axis, "batch_dims": batch_dims})
 
 
+def _gather_each(
+    op: Op, operands: Sequence[Operand], is_batched: Sequence[bool], attributes: Mapping[str, Any], size: int
+) -> Sequence[Operand]:
+    """All pick from one tensor, or all pick the same, without copies of what they share."""
+    axis, batch_dims = attributes["axis"], attributes["batch_dims"]
+    if batch_dims == 0 and not is_batched[0]:
+        return (moveaxis(apply(op, *operands, axis=axis, batch_dims=0), axis, 0),)
+    if batch_dims == 0 and not is_batched[1]:
+        return (apply(op, *operands, axis=axis + 1, batch_dims=0),)
+    given = all_repeated(operands, is_batched, size)
+    return (apply(op, *given, axis=axis + 1, batch_dims=batch_dims + 1),)
+
+
 gather_op: Op = declare(
     Op(
         name="gather",
         kind=Kind.INDEXING,
+        batch=_gather_each,
         infer=_gather_type,
         numpy=_gathered_array,
         gradient=[_gather_gradient, None],
@@ -138,6 +153,7 @@ ungather_op: Op = declare(
     Op(
         name="ungather",
         kind=Kind.INDEXING,
+        batch=axes_shift("axis", "batch_dims"),
         infer=_ungather_type,
         numpy=_ungathered_array,
         gradient=[

@@ -9,6 +9,7 @@ import numpy as np
 
 from graphjit.runtime.errors import InvalidArgumentError, ShapeError
 
+from ..batchrules import axes_shift, prefixed
 from ..dispatch import apply
 from ..op import Differentiability, Example, Kind, Op, Piece, declare
 from ..operand import (
@@ -85,6 +86,7 @@ concat_op: Op = declare(
     Op(
         name="concat",
         kind=Kind.JOIN,
+        batch=axes_shift("axis"),
         infer=_concat_type,
         numpy=fitting(lambda *arrays, axis: np.concatenate(arrays, axis)),
         pieces=_concat_pieces,
@@ -126,6 +128,7 @@ concat_part_op: Op = declare(
     Op(
         name="concat_part",
         kind=Kind.COMPOSED,
+        batch=axes_shift("axis"),
         infer=lambda types, *, axis, position: (TensorType(types[0].dtype, types[1 + position].shape),),
         numpy=_part_array,
         definition=_part_definition,
@@ -191,6 +194,7 @@ stack_op: Op = declare(
     Op(
         name="stack",
         kind=Kind.COMPOSED,
+        batch=axes_shift("axis"),
         infer=_stack_type,
         numpy=fitting(lambda *arrays, axis: np.stack(arrays, axis)),
         definition=_stack_definition,
@@ -367,6 +371,7 @@ tile_op: Op = declare(
     Op(
         name="tile",
         kind=Kind.COMPOSED,
+        batch=prefixed(multiples=1),
         infer=lambda types, *, multiples: (TensorType(types[0].dtype, _tiled_shape(types[0].shape, multiples)),),
         numpy=lambda x, *, multiples: np.tile(x, multiples),
         definition=_tile_definition,

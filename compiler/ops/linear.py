@@ -9,6 +9,7 @@ import numpy as np
 
 from graphjit.runtime.errors import InvalidArgumentError, ShapeError
 
+from ..batchrules import aligned
 from ..dispatch import apply
 from ..op import Differentiability, Example, Kind, Op, declare
 from ..operand import PUBLIC, as_operands, public, require_kind, require_same_dtype
@@ -110,6 +111,7 @@ matmul_op = declare(
     Op(
         name="matmul",
         kind=Kind.CONTRACTION,
+        batch=aligned,
         infer=_matmul_type,
         numpy=fitting(_matmul_array),
         gradient=[_left_gradient, _right_gradient],

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..batchrules import axes_shift
 from ..dispatch import apply
 from ..families import axes_argument, infer_reduction
 from ..op import Example, Kind, Op, declare
@@ -67,6 +68,7 @@ variance_op = declare(
     Op(
         name="reduce_variance",
         kind=Kind.COMPOSED,
+        batch=axes_shift("axis"),
         infer=infer_reduction("f", None),
         numpy=_variance_array,
         definition=_variance_definition,
@@ -96,6 +98,7 @@ std_op = declare(
     Op(
         name="reduce_std",
         kind=Kind.COMPOSED,
+        batch=axes_shift("axis"),
         infer=infer_reduction("f", None),
         numpy=_std_array,
         definition=_std_definition,

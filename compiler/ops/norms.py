@@ -9,6 +9,7 @@ import numpy as np
 
 from graphjit.runtime.errors import InvalidArgumentError
 
+from ..batchrules import axes_shift
 from ..dispatch import apply
 from ..families import axes_argument, infer_reduction
 from ..op import Example, Kind, Op, declare
@@ -46,6 +47,7 @@ euclidean_norm_op = declare(
     Op(
         name="reduce_euclidean_norm",
         kind=Kind.COMPOSED,
+        batch=axes_shift("axis"),
         infer=infer_reduction("f", None),
         numpy=_norm_array,
         definition=lambda x, *, axis, keepdims: (

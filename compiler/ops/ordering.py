@@ -11,6 +11,7 @@ import numpy as np
 
 from graphjit.runtime.errors import InvalidArgumentError, ShapeError
 
+from ..batchrules import axes_shift
 from ..dispatch import apply
 from ..op import Differentiability, Example, Kind, Op, declare
 from ..operand import PUBLIC, as_operand, as_operands, public, require_kind, require_rank, require_same_dtype
@@ -68,6 +69,7 @@ sort_op: Op = declare(
     Op(
         name="sort",
         kind=Kind.CALL,
+        batch=axes_shift("axis"),
         infer=_sort_type,
         numpy=_sorted_array,
         gradient=[_sort_gradient],
@@ -81,6 +83,7 @@ argsort_op: Op = declare(
     Op(
         name="argsort",
         kind=Kind.CALL,
+        batch=axes_shift("axis"),
         infer=lambda types, *, axis, descending: (
             TensorType(int32, _sort_type(types, axis=axis, descending=descending)[0].shape),
         ),

@@ -13,6 +13,7 @@ import numpy as np
 
 from graphjit.runtime.errors import InvalidArgumentError, ShapeError
 
+from ..batchrules import prefixed
 from ..dispatch import apply
 from ..op import Example, Kind, Op, Piece, declare
 from ..operand import PUBLIC, as_operand, public, require_same_dtype
@@ -95,6 +96,7 @@ pad_op: Op = declare(
     Op(
         name="pad",
         kind=Kind.JOIN,
+        batch=prefixed(fixed=(1,), paddings=(0, 0), interior=0),
         infer=_pad_type,
         numpy=_pad_array,
         pieces=_pad_pieces,

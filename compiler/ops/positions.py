@@ -9,6 +9,7 @@ import numpy as np
 
 from graphjit.runtime.errors import InvalidArgumentError, ShapeError
 
+from ..batchrules import axes_shift
 from ..dispatch import apply
 from ..op import Differentiability, Example, Kind, Op, declare
 from ..operand import as_operand, for_numpy, public, require_kind
@@ -63,6 +64,7 @@ def _declare(name: str, find: Callable[..., Any], extreme: Callable[..., Any], d
         Op(
             name=name,
             kind=Kind.COMPOSED,
+            batch=axes_shift("axis"),
             infer=_position_type,
             numpy=_position_array(find),
             definition=_position_definition(extreme),

@@ -12,6 +12,7 @@ import numpy as np
 
 from graphjit.runtime.errors import DivisionByZeroError
 
+from ..batchrules import axes_shift
 from ..dispatch import apply
 from ..families import FLAT, ReductionKernel, axes_argument, infer_reduction, reduction
 from ..op import Example, Kind, Op, declare
@@ -235,6 +236,7 @@ mean_op = declare(
     Op(
         name="reduce_mean",
         kind=Kind.COMPOSED,
+        batch=axes_shift("axis"),
         infer=_mean_type,
         numpy=_mean_array,
         definition=_mean_definition,

@@ -8,6 +8,7 @@ import numpy as np
 
 from graphjit.runtime.errors import ShapeError
 
+from ..batchrules import axes_shift
 from ..dispatch import apply
 from ..op import Example, Kind, Op, declare
 from ..operand import as_operand, public, require_kind
@@ -84,6 +85,7 @@ cumsum_op = declare(
     Op(
         name="cumsum",
         kind=Kind.CALL,
+        batch=axes_shift("axis"),
         infer=_scan_type,
         numpy=_cumsum_array,
         gradient=[_cumsum_gradient],
@@ -96,6 +98,7 @@ cumprod_op = declare(
     Op(
         name="cumprod",
         kind=Kind.CALL,
+        batch=axes_shift("axis"),
         infer=_scan_type,
         numpy=_cumprod_array,
         gradient=[_cumprod_gradient],
@@ -179,6 +182,7 @@ linear_scan_op = declare(
     Op(
         name="linear_scan",
         kind=Kind.CALL,
+        batch=axes_shift("axis"),
         infer=_linear_scan_type,
         numpy=_linear_scan_array,
         gradient=[_factors_gradient, _terms_gradient],

@@ -6,13 +6,14 @@ written instead; it becomes the static op as soon as the sizes are known.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from graphjit.runtime.errors import ShapeError
 
+from ..batchrules import axes_shift, prefixed, unchanged
 from ..dispatch import apply
 from ..layout import Layout, reshaped
 from ..op import Differentiability, Example, Kind, Op, declare
@@ -42,6 +43,7 @@ identity_op: Op = declare(
     Op(
         name="identity",
         kind=Kind.VIEW,
+        batch=unchanged,
         infer=_same_type,
         numpy=lambda x: x,
         kernel=_same_layout,
@@ -55,6 +57,7 @@ stop_gradient_op: Op = declare(
     Op(
         name="stop_gradient",
         kind=Kind.VIEW,
+        batch=unchanged,
         infer=_same_type,
         numpy=lambda x: x,
         kernel=_same_layout,
@@ -102,6 +105,7 @@ ensure_shape_op: Op = declare(
     Op(
         name="ensure_shape",
         kind=Kind.VIEW,
+        batch=prefixed(shape=None),
         infer=lambda types, *, shape: (TensorType(types[0].dtype, _ensured_shape(types[0], shape)),),
         numpy=_ensured_array,
         kernel=_same_layout,
@@ -176,10 +180,18 @@ def _reshape_gradient(g: Any, y: Any, x: Any, *, shape: tuple[int, ...]) -> Any:
     return PUBLIC["reshape_to_shape_of"](g, x)
 
 
+def _reshape_each(
+    op: Op, operands: Sequence[Operand], is_batched: Sequence[bool], attributes: Mapping[str, Any], size: int
+) -> Sequence[Operand]:
+    (x,) = operands
+    return (apply(op, x, shape=(size, *resolve_shape(x.type.shape[1:], attributes["shape"]))),)
+
+
 reshape_op: Op = declare(
     Op(
         name="reshape",
         kind=Kind.VIEW,
+        batch=_reshape_each,
         infer=_reshape_type,
         numpy=lambda x, *, shape: np.reshape(x, resolve_shape(x.shape, shape)),
         kernel=_reshape_layout,
@@ -255,10 +267,17 @@ def _transpose_gradient(g: Any, y: Any, x: Any, *, perm: tuple[int, ...]) -> Any
     return apply(transpose_op, g, perm=tuple(int(axis) for axis in np.argsort(perm)))
 
 
+def _transpose_each(
+    op: Op, operands: Sequence[Operand], is_batched: Sequence[bool], attributes: Mapping[str, Any], size: int
+) -> Sequence[Operand]:
+    return (apply(op, operands[0], perm=(0, *(axis + 1 for axis in attributes["perm"]))),)
+
+
 transpose_op: Op = declare(
     Op(
         name="transpose",
         kind=Kind.VIEW,
+        batch=_transpose_each,
         infer=_transpose_type,
         numpy=lambda x, *, perm: np.transpose(x, perm),
         kernel=lambda layout, type, *, perm: Layout(layout.offset, tuple(layout.strides[axis] for axis in perm)),
@@ -343,6 +362,7 @@ expand_dims_op: Op = declare(
     Op(
         name="expand_dims",
         kind=Kind.VIEW,
+        batch=axes_shift("axis"),
         infer=_expand_type,
         numpy=lambda x, *, axis: np.expand_dims(x, axis),
         kernel=lambda layout, type, *, axis: Layout(layout.offset, (*layout.strides[:axis], 0, *layout.strides[axis:])),
@@ -397,6 +417,7 @@ squeeze_op: Op = declare(
     Op(
         name="squeeze",
         kind=Kind.VIEW,
+        batch=axes_shift("axis"),
         infer=_squeeze_type,
         numpy=_squeeze_array,
         kernel=lambda layout, type, *, axis: Layout(layout.offset, _without(layout.strides, axis)),

@@ -9,6 +9,7 @@ import numpy as np
 
 from graphjit.runtime.errors import InvalidArgumentError, OutOfRangeError, ShapeError
 
+from ..batchrules import prefixed
 from ..dispatch import apply
 from ..layout import Layout
 from ..op import Example, Kind, Op, declare
@@ -86,6 +87,7 @@ strided_slice_op: Op = declare(
     Op(
         name="strided_slice",
         kind=Kind.VIEW,
+        batch=prefixed(("drop",), begin=None, end=None, step=1),
         infer=_slice_type,
         numpy=_sliced_array,
         kernel=_slice_layout,
@@ -136,6 +138,7 @@ unslice_op: Op = declare(
     Op(
         name="unslice",
         kind=Kind.COMPOSED,
+        batch=prefixed(begin=None, end=None, step=1),
         infer=lambda types, **_attributes: (TensorType(types[0].dtype, types[1].shape),),
         numpy=_put_slice_array,
         definition=lambda g, like, *, begin, end, step: (

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ..batchrules import axes_shift
 from ..dispatch import apply
 from ..families import axes_argument, infer_reduction
 from ..op import Example, Kind, Op, declare
@@ -61,6 +62,7 @@ logsumexp_op = declare(
     Op(
         name="reduce_logsumexp",
         kind=Kind.COMPOSED,
+        batch=axes_shift("axis"),
         infer=infer_reduction("f", None),
         numpy=_logsumexp_array,
         definition=_logsumexp_definition,
@@ -163,6 +165,7 @@ def _declare_row_op(
         Op(
             name=name,
             kind=Kind.COMPOSED,
+            batch=axes_shift("axis"),
             infer=_row_type,
             numpy=numpy,
             definition=definition,

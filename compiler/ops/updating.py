@@ -9,6 +9,7 @@ import numpy as np
 
 from graphjit.runtime.errors import ShapeError
 
+from ..batchrules import prefixed
 from ..dispatch import apply
 from ..op import Example, Kind, Op, Piece, declare
 from ..operand import PUBLIC, Operand, as_operand, public, require_same_dtype
@@ -56,6 +57,7 @@ put_slice_op: Op = declare(
     Op(
         name="put_slice",
         kind=Kind.JOIN,
+        batch=prefixed(begin=0, step=1),
         infer=_put_type,
         numpy=_put_array,
         pieces=_put_pieces,
