@@ -169,6 +169,20 @@ def _run(
     return carried, unflatten(structure, stacked)
 
 
+def loop_over_rows(
+    body: Body, initial: tuple[Any, ...], over: Sequence[Operand], reverse: bool = False
+) -> tuple[tuple[Any, ...], Any]:
+    """What a loop over the rows of tensors carries in the end, and what it stacks: for parts of the library.
+
+    Args:
+      body: from what is carried and the rows to what is carried on, and what is stacked.
+      initial: what is carried into the first round.
+      over: tensors with equally many rows.
+      reverse: whether to begin with the last row; what is stacked stays with its row.
+    """
+    return _run(body, initial, over, reverse, "the loop")
+
+
 def _of_no_rows(
     body: Body, initial: tuple[Any, ...], over: Sequence[Operand], reverse: bool
 ) -> tuple[tuple[Any, ...], Any]:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from graphjit.compiler.operand import as_operand
+from graphjit.compiler.ops.arithmetic import divide_no_nan
+from graphjit.compiler.ops.casting import cast
 from graphjit.compiler.ops.convolution import convolution
 from graphjit.compiler.ops.neural import bias_add
 from graphjit.compiler.ops.padding import pad
 from graphjit.compiler.ops.pooling import avg_pool, max_pool
-from graphjit.compiler.ops.reduction import reduce_max, reduce_mean
+from graphjit.compiler.ops.reduction import reduce_max, reduce_mean, reduce_sum
+from graphjit.compiler.ops.selecting import where
+from graphjit.compiler.ops.shaping import expand_dims
 from graphjit.compiler.ops.windows import as_integers, is_channels_first
 from graphjit.runtime.errors import InvalidArgumentError, ShapeError
 
@@ -186,8 +191,11 @@ class _GlobalPooling(Layer):
 
     def call(self, inputs: Any) -> Any:
         """One value for each example and channel."""
+        return type(self)._function(inputs, self._axes(), self.keepdims)
+
+    def _axes(self) -> list[int]:
         first = 2 if is_channels_first(self.data_format) else 1
-        return type(self)._function(inputs, list(range(first, first + self.rank)), self.keepdims)
+        return list(range(first, first + self.rank))
 
     def get_config(self) -> dict[str, Any]:
         """The arguments."""
@@ -214,9 +222,30 @@ def _pair(kind: str, rank: int, function: Any, over_all: Any, what: str) -> tupl
 MaxPooling1D, GlobalMaxPooling1D = _pair("Max", 1, max_pool, reduce_max, "greatest element")
 MaxPooling2D, GlobalMaxPooling2D = _pair("Max", 2, max_pool, reduce_max, "greatest element")
 MaxPooling3D, GlobalMaxPooling3D = _pair("Max", 3, max_pool, reduce_max, "greatest element")
-AveragePooling1D, GlobalAveragePooling1D = _pair("Average", 1, avg_pool, reduce_mean, "mean")
+AveragePooling1D, _ = _pair("Average", 1, avg_pool, reduce_mean, "mean")
 AveragePooling2D, GlobalAveragePooling2D = _pair("Average", 2, avg_pool, reduce_mean, "mean")
 AveragePooling3D, GlobalAveragePooling3D = _pair("Average", 3, avg_pool, reduce_mean, "mean")
+
+
+class GlobalAveragePooling1D(_GlobalPooling):
+    """The mean over all steps of a sequence; steps that do not count (see `Masking`) are left out."""
+
+    rank = 1
+    supports_masking = True
+
+    def call(self, inputs: Any, mask: Any = None) -> Any:
+        """One value for each example and channel."""
+        axes = self._axes()
+        if mask is None:
+            return reduce_mean(inputs, axes, self.keepdims)
+        counted = expand_dims(as_operand(mask), 1 if is_channels_first(self.data_format) else 2)
+        total = reduce_sum(where(counted, inputs, 0.0), axes, self.keepdims)
+        return divide_no_nan(total, reduce_sum(cast(counted, inputs.dtype), axes, self.keepdims))
+
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> None:
+        """None: there are no steps left."""
+
+
 MaxPool1D, MaxPool2D, MaxPool3D = MaxPooling1D, MaxPooling2D, MaxPooling3D
 AvgPool1D, AvgPool2D, AvgPool3D = AveragePooling1D, AveragePooling2D, AveragePooling3D
 

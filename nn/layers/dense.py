@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from graphjit.compiler.operand import as_operand
 from graphjit.compiler.ops.casting import cast
+from graphjit.compiler.ops.comparing import not_equal
 from graphjit.compiler.ops.gathering import gather
 from graphjit.compiler.ops.linear import matmul, tensordot
 from graphjit.compiler.tensortype import TensorShape
-from graphjit.runtime.errors import InvalidArgumentError, ShapeError, UnimplementedError
+from graphjit.runtime.errors import InvalidArgumentError, ShapeError
 from graphjit.tracer.converting import as_called
 
 from .. import activations, constraints, initializers, regularizers
@@ -94,6 +96,8 @@ class Dense(Layer):
             product = product + self.bias
         return product if self.activation is activations.linear else as_called(self.activation)(product)
 
+    supports_masking = True
+
     def compute_output_shape(self, input_shape: Any) -> TensorShape:
         """The input's shape with `units` as the last size."""
         return TensorShape([*TensorShape(input_shape).as_list()[:-1], self.units])
@@ -138,6 +142,7 @@ class Embedding(Layer):
       input_dim: the number of rows.
       output_dim: the length of a row.
       embeddings_initializer, embeddings_regularizer, embeddings_constraint: of the table.
+      mask_zero: whether 0 stands for a step that was only filled in: layers behind get a mask.
 
     Input: integers in [0, input_dim) of any shape; output: that shape with `output_dim` behind it.
 
@@ -160,10 +165,7 @@ class Embedding(Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if mask_zero:
-            raise UnimplementedError(
-                "Embedding: masks are not handed from layer to layer; compute one with gj.not_equal(x, 0) and use it"
-            )
+        self.mask_zero = self.supports_masking = mask_zero
         self.input_dim, self.output_dim = int(input_dim), int(output_dim)
         self.embeddings_initializer = initializers.get(embeddings_initializer)
         self.embeddings_regularizer = regularizers.get(embeddings_regularizer)
@@ -184,6 +186,10 @@ class Embedding(Layer):
         places = inputs if inputs.dtype.name in ("int32", "int64") else cast(inputs, "int32")
         return gather(self.embeddings, places)
 
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
+        """With mask_zero, True where the input is not 0."""
+        return not_equal(as_operand(inputs), 0) if self.mask_zero else None
+
     def compute_output_shape(self, input_shape: Any) -> TensorShape:
         """The input's shape with the length of a row behind it."""
         return TensorShape([*TensorShape(input_shape), self.output_dim])
@@ -197,6 +203,7 @@ class Embedding(Layer):
             "embeddings_initializer": serialize(self.embeddings_initializer),
             "embeddings_regularizer": serialize(self.embeddings_regularizer),
             "embeddings_constraint": serialize(self.embeddings_constraint),
+            "mask_zero": self.mask_zero,
         }
 
 

@@ -113,7 +113,7 @@ class Holder(Module):
         if None in sizes:
             raise ShapeError(f"the shape of the weight {name!r} of {self.name!r} must be known, not {sizes}")
         with init_scope():
-            value = as_operand(_initial(start, sizes, wanted.name), wanted)
+            value = as_operand(initial_value(start, sizes, wanted.name), wanted)
             variable = Variable(
                 value, trainable=trainable, name=name or "weight", dtype=wanted, constraint=constraints.get(constraint)
             )
@@ -286,7 +286,7 @@ def _require_no_more(kwargs: dict[str, Any]) -> None:
         raise InvalidArgumentError(f"add_weight does not take {', '.join(sorted(map(repr, unknown)))}")
 
 
-def _initial(initializer: Callable[..., Any], sizes: tuple[Any, ...], dtype: str) -> Any:
+def initial_value(initializer: Callable[..., Any], sizes: tuple[Any, ...], dtype: Any) -> Any:
     """What an initializer gives; one of the user's may take the shape alone."""
     try:
         takes_dtype = len(inspect.signature(initializer).parameters) > 1

@@ -21,6 +21,7 @@ from ..precision import floatx
 from .arguments import as_argument, given_to, parameters_of
 from .connecting import connect, described_results, holds_descriptions
 from .exporting import layer_parts
+from .handing import given_masks, hand_on, keep_masks
 from .holding import Holder
 from .penalties import inside_call, running_call
 from .record import Record, facts_of
@@ -86,6 +87,8 @@ class Layer(Holder, Configurable):
             self.activity_regularizer = regularizers.get(activity_regularizer)
 
     activity_regularizer: Any = None
+    supports_masking: bool = False
+    """Whether steps that do not count in its input do not count in what it returns either; see `Masking`."""
 
     # --- calling ---
 
@@ -109,7 +112,8 @@ class Layer(Holder, Configurable):
             self._note_shape(outputs)
             return outputs
         with not_listening():
-            args = tuple(as_argument(self, one) for one in args)
+            masks = given_masks(args, kwargs, "mask" in facts_of(type(self)).names)
+            args = self._arguments(args)
             self._build_once(args)
             training = self._resolve(kwargs)
         with inside_call(training):
@@ -118,7 +122,21 @@ class Layer(Holder, Configurable):
                 self._penalise(outputs)
         with not_listening():
             self._note_shape(outputs)
+            self._hand_on(args, masks, outputs)
         return outputs
+
+    def _arguments(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        converted = tuple(as_argument(self, one) for one in args)
+        keep_masks(args[:1], converted[:1])
+        return converted
+
+    def _hand_on(self, args: tuple[Any, ...], masks: Any, outputs: Any) -> None:
+        """Give what `call` returned its masks."""
+        hand_on(self, args[0] if args else None, masks, outputs, type(self).compute_mask is not Layer.compute_mask)
+
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
+        """Which steps of what the layer returns count, for an input and its mask; by default those of the input."""
+        return previous_mask
 
     def _note_shape(self, outputs: Any) -> None:
         """Remember, for summaries, the shape of what the first call gave; the batch has any size."""

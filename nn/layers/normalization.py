@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from graphjit.compiler.operand import as_operand
+from graphjit.compiler.ops.arithmetic import divide_no_nan, square
+from graphjit.compiler.ops.casting import cast
+from graphjit.compiler.ops.filling import ones_like
 from graphjit.compiler.ops.moments import moments
 from graphjit.compiler.ops.neural import batch_normalization
-from graphjit.compiler.ops.shaping import reshape
+from graphjit.compiler.ops.reduction import reduce_sum
+from graphjit.compiler.ops.selecting import where
+from graphjit.compiler.ops.shaping import expand_dims, reshape
 from graphjit.compiler.tensortype import TensorShape
 from graphjit.runtime.errors import InvalidArgumentError
 
@@ -27,8 +33,11 @@ class BatchNormalization(Layer):
       beta_initializer, gamma_initializer, moving_mean_initializer, moving_variance_initializer: what these start with.
       beta_regularizer, gamma_regularizer, beta_constraint, gamma_constraint: see `Dense`.
 
+    Steps that do not count (see `Masking`) are left out of the moments.
     A layer that is not trainable uses the running means in training too. Ioffe and Szegedy 2015.
     """
+
+    supports_masking = True
 
     def __init__(
         self,
@@ -77,7 +86,8 @@ class BatchNormalization(Layer):
         rank = inputs.type.rank
         axis = self.axis % rank
         if training and self.trainable:
-            mean, variance = moments(inputs, [one for one in range(rank) if one != axis])
+            others = [one for one in range(rank) if one != axis]
+            mean, variance = moments(inputs, others) if mask is None else _counted_moments(inputs, others, mask)
             self._remember(self.moving_mean, mean)
             self._remember(self.moving_variance, variance)
         else:
@@ -106,6 +116,19 @@ class BatchNormalization(Layer):
         return {**super().get_config(), **{name: serialize(getattr(self, name)) for name in (*names, *objects)}}
 
 
+def _counted_moments(inputs: Any, axes: list[int], mask: Any) -> tuple[Any, Any]:
+    """Mean and variance over the elements for which the mask is true."""
+    counted = as_operand(mask)
+    while counted.type.rank < inputs.type.rank:
+        counted = expand_dims(counted, -1)
+    weights = cast(counted, inputs.dtype) * ones_like(inputs)
+    count = reduce_sum(weights, axes)
+    mean = divide_no_nan(reduce_sum(where(counted, inputs, 0.0), axes), count)
+    shape = [1 if one in axes else -1 for one in range(inputs.type.rank)]
+    distance = where(counted, inputs - reshape(mean, shape), 0.0)
+    return mean, divide_no_nan(reduce_sum(square(distance), axes), count)
+
+
 class LayerNormalization(Layer):
     """The moments of each example along `axis` bring it to mean 0 and variance 1 (Ba et al. 2016).
 
@@ -115,6 +138,8 @@ class LayerNormalization(Layer):
       center, scale: whether trained numbers are added, and whether the result is multiplied by some.
       others: see `BatchNormalization`.
     """
+
+    supports_masking = True
 
     def __init__(
         self,

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
 from graphjit.compiler.operand import PUBLIC
+from graphjit.compiler.ops.comparing import logical_or
+from graphjit.compiler.ops.filling import ones_like, zeros_like
 from graphjit.compiler.ops.joining import concat
 from graphjit.compiler.ops.norms import l2_normalize
-from graphjit.compiler.ops.reduction import reduce_sum
+from graphjit.compiler.ops.reduction import reduce_any, reduce_sum
+from graphjit.compiler.ops.shaping import expand_dims
 from graphjit.runtime.errors import InvalidArgumentError
 
 from .layer import Layer
@@ -34,6 +38,7 @@ class Operation(Layer):
 class _Merge(Layer):
     """One tensor of several, element by element."""
 
+    supports_masking = True
     _combine: Callable[[Any, Any], Any]
 
     def call(self, inputs: Any) -> Any:
@@ -44,6 +49,12 @@ class _Merge(Layer):
         for one in inputs[1:]:
             result = type(self)._combine(result, one)
         return result
+
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
+        """A step counts if it does in one of the tensors; none where one of them has no mask."""
+        if previous_mask is None or any(one is None for one in previous_mask):
+            return None
+        return functools.reduce(logical_or, previous_mask)
 
 
 def _merge(name: str, operation: str, doc: str) -> Any:
@@ -85,9 +96,25 @@ class Concatenate(Layer):
         """The tensors side by side."""
         return concat(list(inputs), self.axis)
 
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
+        """The masks side by side; along another axis than that of the steps a step counts if it does in one."""
+        if previous_mask is None or all(one is None for one in previous_mask):
+            return None
+        pairs = zip(inputs, previous_mask, strict=True)
+        return reduce_any(concat([_spread(one, mask) for one, mask in pairs], self.axis), -1)
+
     def get_config(self) -> dict[str, Any]:
         """The arguments."""
         return {**super().get_config(), "axis": self.axis}
+
+
+def _spread(value: Any, mask: Any) -> Any:
+    """A mask in the shape of the tensor that it belongs to."""
+    if mask is None:
+        return ones_like(value, "bool")
+    while mask.type.rank < value.type.rank:
+        mask = expand_dims(mask, -1)
+    return logical_or(mask, zeros_like(value, "bool"))
 
 
 class Dot(Layer):

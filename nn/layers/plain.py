@@ -7,8 +7,12 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
+from graphjit.compiler.operand import as_operand
 from graphjit.compiler.ops.broadcasting import broadcast_to
-from graphjit.compiler.ops.selecting import minimum
+from graphjit.compiler.ops.casting import cast
+from graphjit.compiler.ops.selecting import minimum, where
 from graphjit.compiler.ops.shaping import expand_dims, reshape, transpose
 from graphjit.compiler.ops.sizes import shape_value, size_along
 from graphjit.compiler.tensortype import TensorShape, as_dtype
@@ -85,6 +89,8 @@ def Input(  # noqa: N802 -- Keras's name
 class Activation(Layer):
     """An activation as a layer: a name or a function."""
 
+    supports_masking = True
+
     def __init__(self, activation: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.activation = activations.get(activation)
@@ -105,6 +111,8 @@ class Activation(Layer):
 class ReLU(Layer):
     """max(x, 0), with a slope below 0 and a greatest value if wanted."""
 
+    supports_masking = True
+
     def __init__(self, max_value: float | None = None, negative_slope: float = 0.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.max_value, self.negative_slope = max_value, negative_slope
@@ -123,6 +131,8 @@ class ReLU(Layer):
 class LeakyReLU(Layer):
     """x where it is positive, `negative_slope` times x elsewhere."""
 
+    supports_masking = True
+
     def __init__(self, negative_slope: float = 0.3, alpha: float | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.negative_slope = negative_slope if alpha is None else alpha
@@ -137,15 +147,21 @@ class LeakyReLU(Layer):
 
 
 class Softmax(Layer):
-    """exp(x) / sum(exp(x)) along an axis."""
+    """exp(x) / sum(exp(x)) along an axis; where `mask`, given to the call, is False, the result is 0."""
+
+    supports_masking = True
 
     def __init__(self, axis: int = -1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.axis = axis
 
-    def call(self, inputs: Any) -> Any:
-        """The probabilities."""
-        return activations.softmax(inputs, self.axis)
+    def call(self, inputs: Any, mask: Any = None) -> Any:
+        """The probabilities; a mask of the input's rank says which elements count, one of steps is handed on."""
+        if mask is None or as_operand(mask).type.rank != inputs.type.rank:
+            return activations.softmax(inputs, self.axis)
+        counts = cast(as_operand(mask), "bool")
+        lowest = np.finfo(inputs.dtype.numpy).min / 2
+        return where(counts, activations.softmax(where(counts, inputs, lowest), self.axis), 0.0)
 
     def get_config(self) -> dict[str, Any]:
         """The arguments."""
@@ -158,6 +174,7 @@ class Lambda(Layer):
     Args:
       function: of the input, and of `training` if it has a parameter of that name.
       output_shape: accepted for Keras's sake; the shape is found out.
+      mask: the mask of what the function returns, or a function of the input and its mask that gives it.
       arguments: further keyword arguments of the function.
 
     >>> import graphjit as gj
@@ -178,11 +195,18 @@ class Lambda(Layer):
             raise InvalidArgumentError(f"Lambda takes a function, not {function!r}")
         self.function = function
         self.arguments = dict(arguments or {})
+        self.mask = mask
+        self.supports_masking = mask is not None
 
-    def call(self, inputs: Any, training: Any = None) -> Any:
+    def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
         """function(inputs)."""
-        more = {"training": training} if "training" in _names(self.function) else {}
+        taken = _names(self.function)
+        more = {name: value for name, value in (("training", training), ("mask", mask)) if name in taken}
         return as_called(self.function)(inputs, **self.arguments, **more)
+
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
+        """What the argument `mask` says."""
+        return as_called(self.mask)(inputs, previous_mask) if callable(self.mask) else self.mask
 
     def get_config(self) -> dict[str, Any]:
         """The arguments; the function by its name.
@@ -313,6 +337,8 @@ class Dropout(Layer):
     [1. 2.]
     """
 
+    supports_masking = True
+
     def __init__(self, rate: float, noise_shape: Any = None, seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if not 0 <= rate <= 1:
@@ -338,6 +364,8 @@ class Dropout(Layer):
 
 class GaussianNoise(Layer):
     """In training, normal numbers are added."""
+
+    supports_masking = True
 
     def __init__(self, stddev: float, seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)

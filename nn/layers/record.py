@@ -34,6 +34,7 @@ class Record:
     built: bool = False
     building: bool = False
     has_warned: bool = False
+    has_dropped_mask: bool = False
     input_shape: Any = None
     built_for: Any = None
     output_shape: Any = None

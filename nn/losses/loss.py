@@ -9,6 +9,7 @@ from graphjit.compiler.operand import as_operand
 from graphjit.tracer.converting import as_called
 
 from ..byname import Configurable, serialize
+from ..masks import mask_of
 from ..module import snake_case
 from .functions import (
     binary_crossentropy,
@@ -28,7 +29,7 @@ from .functions import (
     sparse_categorical_crossentropy,
     squared_hinge,
 )
-from .reducing import as_floats, as_reduction, like, reduced, same_rank, weighted
+from .reducing import as_floats, as_reduction, like, reduced, same_rank, weighted, with_mask
 
 
 class Loss(Configurable):
@@ -63,10 +64,17 @@ class Loss(Configurable):
         Args:
           y_true, y_pred: arrays or tensors; true values are cast to the predictions' dtype.
           sample_weight: for each example what its loss is multiplied by.
+
+        Steps that do not count in the predictions (see `gj.keras.layers.Masking`) do not count here.
         """
         predicted = as_floats(y_pred)
         true = like(y_true, predicted)
-        return reduced(weighted(as_called(self.call)(true, predicted), sample_weight), self.reduction)
+        return self._finished(as_called(self.call)(true, predicted), y_pred, sample_weight)
+
+    def _finished(self, values: Any, y_pred: Any, sample_weight: Any) -> Any:
+        """The losses of examples, weighted, without those that the predictions' mask leaves out, and reduced."""
+        weights = with_mask(sample_weight, mask_of(y_pred), values.dtype, self.reduction)
+        return reduced(weighted(values, weights), self.reduction)
 
     def get_config(self) -> dict[str, Any]:
         """The arguments that every loss has."""
@@ -100,7 +108,7 @@ class LossFunction(Loss):
         if not self.keeps_labels:
             return super().__call__(y_true, y_pred, sample_weight)
         values = self.function(as_operand(y_true), as_floats(y_pred), **self.arguments)
-        return reduced(weighted(values, sample_weight), self.reduction)
+        return self._finished(values, y_pred, sample_weight)
 
     def get_config(self) -> dict[str, Any]:
         """The arguments."""

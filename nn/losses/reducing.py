@@ -6,6 +6,7 @@ import warnings
 from typing import Any
 
 from graphjit.compiler.operand import as_operand
+from graphjit.compiler.ops.arithmetic import divide_no_nan
 from graphjit.compiler.ops.casting import cast
 from graphjit.compiler.ops.reduction import reduce_mean, reduce_sum
 from graphjit.compiler.ops.shaping import expand_dims, squeeze
@@ -69,9 +70,31 @@ def weighted(values: Any, sample_weight: Any) -> Any:
     rank = values.type.rank
     if weights.type.rank == rank + 1 and weights.type.shape[-1] == 1:
         weights = squeeze(weights, -1)
-    while 0 < weights.type.rank < rank:
-        weights = expand_dims(weights, -1)
-    return values * weights
+    return values * _expanded(weights, rank)
+
+
+def with_mask(sample_weight: Any, mask: Any, dtype: Any, reduction: Any) -> Any:
+    """Weights that leave out what a mask leaves out; where a mean is taken, it is one over what counts.
+
+    The formula is Keras 3's: what counts weighs (all elements / those that count) then.
+    """
+    if mask is None:
+        return sample_weight
+    counted = cast(as_operand(mask), dtype)
+    if reduction in ("mean", "sum_over_batch_size"):
+        counted = counted * divide_no_nan(count_of(counted, dtype), reduce_sum(counted))
+    if sample_weight is None:
+        return counted
+    weights = cast(as_operand(sample_weight), dtype)
+    while weights.type.rank > counted.type.rank and weights.type.shape[-1] == 1:
+        weights = squeeze(weights, -1)
+    return _expanded(weights, counted.type.rank) * _expanded(counted, weights.type.rank)
+
+
+def _expanded(value: Any, rank: int) -> Any:
+    while 0 < value.type.rank < rank:
+        value = expand_dims(value, -1)
+    return value
 
 
 def reduced(values: Any, reduction: Any) -> Any:

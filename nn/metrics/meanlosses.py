@@ -8,7 +8,8 @@ from typing import Any
 from graphjit.compiler.ops.arithmetic import sqrt, square
 
 from ..losses import functions
-from ..losses.reducing import as_floats, like, same_rank
+from ..losses.reducing import as_floats, like, same_rank, with_mask
+from ..masks import mask_of
 from ..module import snake_case
 from .metric import Mean, MeanMetricWrapper
 
@@ -51,7 +52,8 @@ class RootMeanSquaredError(Mean):
         """Take in a batch."""
         predicted = as_floats(y_pred)
         true, predicted = same_rank(like(y_true, predicted), predicted)
-        super().update_state(square(predicted - true), sample_weight)
+        weights = with_mask(sample_weight, mask_of(y_pred), predicted.dtype, "sum")
+        super().update_state(square(predicted - true), weights)
 
     def result(self) -> Any:
         """The root of the mean."""

@@ -21,7 +21,8 @@ from graphjit.tracer.variable import Variable
 
 from .. import initializers
 from ..byname import Configurable, serialize
-from ..losses.reducing import as_floats, like, same_rank
+from ..losses.reducing import as_floats, like, same_rank, with_mask
+from ..masks import mask_of
 from ..module import snake_case
 from ..precision import floatx
 
@@ -219,7 +220,8 @@ class MeanMetricWrapper(Mean):
         true = as_operand(y_true)
         if not self.keeps_labels:
             true, predicted = same_rank(like(true, predicted), predicted)
-        super().update_state(as_called(function)(true, predicted, **arguments), sample_weight)
+        weights = with_mask(sample_weight, mask_of(y_pred), self._dtype, "sum")
+        super().update_state(as_called(function)(true, predicted, **arguments), weights)
 
     def get_config(self) -> dict[str, Any]:
         """The arguments."""

@@ -15,6 +15,7 @@ from graphjit.tracer.parts import Parts
 
 from ..layers.exporting import layer_parts
 from ..layers.layer import Layer
+from ..masks import set_masks
 from ..precision import floatx
 from .passes import Passes
 from .summary import summary_of
@@ -59,6 +60,7 @@ class Model(Passes):
         """What the model computes; a subclass defines it."""
         if self._network is None:
             raise NotImplementedError(f"{type(self).__name__} must define call(inputs)")
+        set_masks(inputs, kwargs.get("mask"))
         return self._network.run(inputs)
 
     def build(self, input_shape: Any) -> None:
@@ -67,6 +69,9 @@ class Model(Passes):
             with init_scope():
                 self(_zeros(input_shape))
         self.built = True
+
+    def _hand_on(self, args: tuple[Any, ...], masks: Any, outputs: Any) -> None:
+        """What the layers inside return has its masks already."""
 
     def _naming(self) -> AbstractContextManager[Any]:
         """Variables in layers have the layers' names, and nothing before them."""

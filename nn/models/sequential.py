@@ -12,6 +12,7 @@ from ..byname import deserialize, serialize
 from ..layers.connecting import KerasTensor
 from ..layers.layer import Layer
 from ..layers.plain import InputLayer
+from ..masks import set_masks
 from .model import Model
 
 
@@ -92,6 +93,7 @@ class Sequential(Model):
 
     def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
         """What the last layer gives."""
+        set_masks(inputs, mask)
         for layer in self._stack:
             inputs = layer(inputs)
         return inputs
