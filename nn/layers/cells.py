@@ -13,7 +13,7 @@ from typing import Any
 from graphjit.compiler.ops.filling import ones, zeros
 from graphjit.compiler.ops.joining import concat
 from graphjit.compiler.ops.linear import matmul, tensordot
-from graphjit.compiler.ops.sizes import shape_value, size_along
+from graphjit.compiler.ops.sizes import size_along
 from graphjit.runtime.errors import InvalidArgumentError
 from graphjit.tracer.converting import as_called
 
@@ -23,6 +23,7 @@ from ..functional import dropout as drop
 from .dense import last_size
 from .holding import initial_value
 from .layer import Layer
+from .shapes import of_sizes
 
 Noise = tuple[Any, Any]
 """What inputs and states are multiplied by in training, None for nothing; the same for all steps of a sequence."""
@@ -127,7 +128,7 @@ class RecurrentCell(Layer):
     def get_initial_state(self, batch_size: Any = None) -> list[Any]:
         """Zeros, for so many examples."""
         sizes = self.state_size if isinstance(self.state_size, list) else [self.state_size]
-        return [zeros(shape_value([batch_size, size]), self.compute_dtype) for size in sizes]
+        return [of_sizes(zeros, [batch_size, size], self.compute_dtype) for size in sizes]
 
     def noise(self, batch_size: Any, training: Any) -> Noise:
         """Draw what all steps of a batch of sequences are multiplied by."""
@@ -141,7 +142,7 @@ class RecurrentCell(Layer):
     def _factors(self, rate: float, batch_size: Any, size: int) -> Any:
         if not rate:
             return None
-        return drop(ones(shape_value([batch_size, size]), self.compute_dtype), rate, seed=self.seed)
+        return drop(of_sizes(ones, [batch_size, size], self.compute_dtype), rate, seed=self.seed)
 
     def project(self, inputs: Any, noise: Noise) -> Any:
         """inputs @ kernel + bias, for one step or for many."""

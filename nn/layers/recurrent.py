@@ -14,7 +14,7 @@ from graphjit.compiler.ops.filling import zeros, zeros_like
 from graphjit.compiler.ops.joining import stack
 from graphjit.compiler.ops.selecting import where
 from graphjit.compiler.ops.shaping import expand_dims, transpose
-from graphjit.compiler.ops.sizes import shape_value, size_along
+from graphjit.compiler.ops.sizes import size_along
 from graphjit.compiler.ops.slicing import reverse
 from graphjit.compiler.tensortype import TensorShape
 from graphjit.runtime.errors import InvalidArgumentError, ShapeError
@@ -26,6 +26,7 @@ from ..byname import deserialize, serialize
 from ..module import snake_case
 from .cells import GRUCell, LSTMCell, RecurrentCell, SimpleRNNCell
 from .layer import Layer
+from .shapes import of_sizes
 from .stacking import StackedRNNCells, as_list, first_states, output_size_of, require_cell, step_of
 
 _FLAGS = ("return_sequences", "return_state", "go_backwards", "stateful", "unroll", "zero_output_for_mask")
@@ -186,9 +187,18 @@ class RNN(Layer):
 
     def _nothing(self, rows: Any) -> Any:
         """What stands for what is given before the first step."""
-        return zeros(shape_value([size_along(rows, 1), output_size_of(self.cell)]), self.compute_dtype)
+        return of_sizes(zeros, [size_along(rows, 1), output_size_of(self.cell)], self.compute_dtype)
 
     # --- shapes, masks, configurations ---
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """The shape of what is returned; with return_state a tuple with those of the states."""
+        batch, steps = TensorShape(input_shape).as_list()[:2]
+        size = output_size_of(self.cell)
+        output = TensorShape([batch, steps, size] if self.return_sequences else [batch, size])
+        if not self.return_state:
+            return output
+        return (output, *(TensorShape([batch, one]) for one in flatten(self.state_size)[0]))
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
         """The input's mask, if all steps are returned."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from graphjit.compiler.operand import Operand
+from graphjit.compiler.ops.shaping import ensure_shape
+from graphjit.compiler.ops.sizes import shape_value
 from graphjit.compiler.tensortype import TensorShape
 from graphjit.tracer.variable import Variable
 
@@ -44,6 +46,12 @@ def batch_shape(input_shape: Any, input_dim: int | None, batch_input_shape: Any)
         return None
     sizes = (input_dim,) if input_shape is None else input_shape
     return TensorShape((None, *([sizes] if isinstance(sizes, int) else sizes)))
+
+
+def of_sizes(make: Callable[..., Any], sizes: Sequence[Any], *args: Any) -> Any:
+    """make(shape, ...), of whose result those sizes are known that are numbers."""
+    made = make(shape_value(sizes), *args)
+    return ensure_shape(made, [size if isinstance(size, int) and size >= 0 else None for size in sizes])
 
 
 __all__: list[str] = []

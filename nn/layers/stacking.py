@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from graphjit.compiler.ops.filling import zeros
-from graphjit.compiler.ops.sizes import shape_value
 from graphjit.compiler.tensortype import TensorShape
 from graphjit.runtime.errors import InvalidArgumentError
 from graphjit.tracer.converting import as_called
@@ -15,6 +14,7 @@ from ..byname import deserialize, serialize
 from .cells import RecurrentCell
 from .layer import Layer
 from .record import facts_of
+from .shapes import of_sizes
 
 
 class StackedRNNCells(Layer):
@@ -122,7 +122,7 @@ def first_states(cell: Any, batch_size: Any, dtype: Any) -> list[Any]:
     made = getattr(cell, "get_initial_state", None)
     if made is not None:
         return as_list(as_called(made)(batch_size=batch_size))
-    return [zeros(shape_value([batch_size, size]), dtype) for size in as_list(cell.state_size)]
+    return [of_sizes(zeros, [batch_size, size], dtype) for size in as_list(cell.state_size)]
 
 
 def step_of(cell: Any, inputs: Any, states: Any, training: Any) -> tuple[Any, list[Any]]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+from graphjit.compiler.operand import as_operand
 from graphjit.compiler.ops.joining import concat
 from graphjit.compiler.ops.shaping import reshape, transpose
-from graphjit.compiler.ops.sizes import shape_value, sizes_of
+from graphjit.compiler.ops.sizes import sizes_of
 from graphjit.compiler.ops.slicing import reverse
 from graphjit.compiler.tensortype import TensorShape
 from graphjit.runtime.errors import InvalidArgumentError, ShapeError
@@ -16,6 +18,7 @@ from graphjit.tracer.scanning import loop_over_rows
 from ..byname import deserialize, serialize
 from .layer import Layer
 from .record import facts_of
+from .shapes import of_sizes
 
 _MERGES: dict[str | None, Callable[[Any, Any], Any]] = {
     "concat": lambda forth, back: concat([forth, back], -1),
@@ -165,7 +168,7 @@ class TimeDistributed(Layer):
         def body(carried: tuple[Any, ...], rows: list[Any]) -> tuple[tuple[Any, ...], Any]:
             return (), self.layer(rows[0], mask=rows[1], training=training)
 
-        over = [_steps_first(inputs), _steps_first(mask)]
+        over = [_steps_first(inputs), _steps_first(as_operand(mask))]
         return _steps_first(loop_over_rows(body, (), over)[1])
 
     def get_config(self) -> dict[str, Any]:
@@ -179,7 +182,7 @@ class TimeDistributed(Layer):
 
 
 def _reshaped(value: Any, sizes: list[Any]) -> Any:
-    return reshape(value, shape_value(sizes))
+    return of_sizes(partial(reshape, value), sizes)
 
 
 def _steps_first(value: Any) -> Any:

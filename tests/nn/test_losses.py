@@ -138,6 +138,55 @@ def _differences(function: Callable[..., Any], true: Array, predicted: Array) ->
     return slopes
 
 
+OBJECTS: dict[type, tuple[Array, Array]] = {
+    losses.BinaryCrossentropy: (_LABELS, _CHANCES),
+    losses.BinaryFocalCrossentropy: (_LABELS, _CHANCES),
+    losses.CategoricalCrossentropy: (_ONE_HOT, _SHARES),
+    losses.CategoricalHinge: (_ONE_HOT, _SIGNED),
+    losses.CosineSimilarity: (_CHANCES, _SIGNED),
+    losses.Hinge: (_LABELS, _SIGNED),
+    losses.Huber: (_SIGNED[::-1], _SIGNED),
+    losses.KLDivergence: (_SHARES[::-1], _SHARES),
+    losses.LogCosh: (_LABELS, _SIGNED),
+    losses.MeanAbsoluteError: (_LABELS, _SIGNED),
+    losses.MeanAbsolutePercentageError: (_SIGNED + 3, _SIGNED),
+    losses.MeanSquaredError: (_LABELS, _SIGNED),
+    losses.MeanSquaredLogarithmicError: (_CHANCES, _CHANCES[::-1] + 0.1),
+    losses.Poisson: (_LABELS, _CHANCES),
+    losses.SparseCategoricalCrossentropy: (_CLASSES, _SHARES),
+    losses.SquaredHinge: (_LABELS, _SIGNED),
+}
+
+
+def test_every_loss_has_a_case() -> None:
+    """A class or function of losses that nobody differentiates here is refused."""
+    public = {name: getattr(losses, name) for name in losses.__all__}
+    classes = {one for one in public.values() if isinstance(one, type)}
+    assert classes - set(OBJECTS) == {losses.Loss}
+    plain = {id(case[0]) for case in CASES.values()}
+    others = {"deserialize", "get", "huber", "serialize"}  # huber stands in a lambda
+    functions = {name: one for name, one in public.items() if not isinstance(one, type) and name not in others}
+    assert [name for name, one in functions.items() if id(one) not in plain] == []
+
+
+@pytest.mark.parametrize("cls", OBJECTS)
+@pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
+def test_gradients_of_a_loss_object_are_central_differences(cls: Any, compiled: bool) -> None:
+    """The gradient of the weighted mean by the predictions, on float64."""
+    true, predicted = OBJECTS[cls]
+    loss, weights = cls(), np.array([1.0, 0.25, 2.0, 0.0])
+
+    def slope(p: Any) -> Any:
+        with gj.GradientTape() as tape:
+            tape.watch(p)
+            total = loss(true, p, sample_weight=weights)
+        return tape.gradient(total, p)
+
+    found = np.asarray((gj.compile(slope) if compiled else slope)(gj.constant(predicted)))
+    wanted = _differences(lambda t, p: loss(t, p, sample_weight=weights), true, predicted)
+    np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-7)
+
+
 def test_a_loss_object_weighs_and_reduces() -> None:
     """The mean over the batch, the sum, or one number each; weights multiply."""
     true, predicted = np.zeros((2, 2)), np.array([[1.0, 1.0], [2.0, 2.0]])
