@@ -68,6 +68,8 @@ class Recording:
         if key not in self._tracked:
             self._tracked.add(key)
             self._alive.append(value)
+            if isinstance(value, Symbol):
+                value.writer.watched.add(value.value)
 
     @property
     def tracked(self) -> Set[int]:

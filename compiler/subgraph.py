@@ -72,8 +72,11 @@ class SubgraphWriter(GraphWriter):
         return operand
 
     def _written_again(self, outer: Operand) -> Symbol | None:
-        """A small constant of the graph around as a constant of this one, where its elements can be seen."""
-        if not isinstance(outer, Symbol):
+        """A small constant of the graph around as a constant of this one, where its elements can be seen.
+
+        Not one that is watched: what is computed from a copy of it would not depend on it.
+        """
+        if not isinstance(outer, Symbol) or outer.value in outer.writer.watched:
             return None
         array = GraphWriter.static_value(outer.writer, outer)
         if array is None or array.size > _MOST_ELEMENTS:

@@ -111,6 +111,7 @@ class GraphWriter(Interpreter):
 
     `environment` gives symbols of this writer for values of the graph that is being rewritten, so
     that closures over symbols of that graph (custom gradients) find their counterparts.
+    `watched` are values that somebody differentiates by, constants perhaps.
     """
 
     def __init__(
@@ -125,6 +126,7 @@ class GraphWriter(Interpreter):
         self.environment: dict[Value, Symbol] = dict(environment or {})
         self.location: Location | None = None
         self.closed = False
+        self.watched: set[Value] = set()
         self._locate = locate
         self._producers: dict[Value, Equation] = {}
 

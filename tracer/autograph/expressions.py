@@ -43,6 +43,10 @@ class Facts:
     first: str | None
 
 
+_GIVE_BLOCKS = frozenset({"branch", "guard", "returned", "called"})
+"""Operators whose results are called in generated code; others give what the user calls."""
+
+
 class Expressions(ast.NodeTransformer):
     """Converts what is in one function; the user's inner functions stay as they are."""
 
@@ -223,8 +227,8 @@ class Expressions(ast.NodeTransformer):
     def _is_generated(self, function: ast.expr) -> bool:
         """Whether what is called is an operator, what an operator gave, or a block that became a function."""
         match function:
-            case ast.Call():
-                return self._is_generated(function.func)
+            case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr=operator)):
+                return name == self._gj and operator in _GIVE_BLOCKS
             case ast.Attribute(value=ast.Name(id=name)):
                 return name == self._gj
             case ast.Name(id=name):

@@ -135,6 +135,12 @@ def _if(test: ast.expr, body: Block, orelse: Block, at: ast.AST, is_guard: bool 
     return ast.copy_location(made, at)
 
 
+def _mark_jumping(node: ast.stmt) -> None:
+    """What only one arm of such an `if` assigns is there for what follows it, as the other arm jumps past that."""
+    if isinstance(node, ast.If):
+        node.is_guard = True  # type: ignore[attr-defined]  # the same as for those that the user did not write
+
+
 # --- return ---------------------------------------------------------------------------------------
 
 
@@ -200,6 +206,7 @@ class _Returns:
             if not contains(node, ast.Return):
                 made.append(node)
                 continue
+            _mark_jumping(node)
             if isinstance(node, ast.If) and (leaves(node.body) or leaves(node.orelse)):
                 node.body = self._noting(node.body if leaves(node.body) else node.body + rest, in_loop)
                 node.orelse = self._noting(node.orelse if leaves(node.orelse) else node.orelse + rest, in_loop)
@@ -317,6 +324,7 @@ class _Exits:
         return made
 
     def _leaving(self, node: ast.stmt, rest: Block) -> Block:
+        _mark_jumping(node)
         if isinstance(node, ast.If) and (leaves(node.body) or leaves(node.orelse)):
             node.body = self._arm(node.body, rest, node)
             node.orelse = self._block(node.orelse if leaves(node.orelse) else node.orelse + rest)

@@ -10,10 +10,10 @@ from types import CellType
 from typing import Any
 
 from graphjit.compiler.operand import PUBLIC, as_operand
-from graphjit.compiler.writer import Symbol
+from graphjit.compiler.writer import Symbol, WeakSymbol
 from graphjit.runtime.errors import InvalidArgumentError
 
-from ...agreement import is_value
+from ...agreement import Undefined, is_value, same_object
 from ...branching import in_words
 from ...looping import trace_loop
 from ...structure import flatten
@@ -154,6 +154,13 @@ def _rounds(rows: Rows, first: int, body: Block, names: Sequence[str], stop: str
     _Loop([body], names, has_next, one_round, start, rows.length).traced()
 
 
+class _Fixed:
+    """A Python number that no round changes: it stays one, so that what it decides is decided while tracing."""
+
+    def __init__(self, number: Any) -> None:
+        self.number = number
+
+
 class _RestartError(Exception):
     """The body showed that the loop carries more than was known: it is traced again."""
 
@@ -194,8 +201,10 @@ class _Loop:
         self._all_cells = all_cells_of(blocks) + answers
         self._all_before = [held(cell) for cell in self._all_cells]
         self._changes: dict[Hashable, tuple[Changed, Any]] = {}
+        self._originals: dict[Hashable, tuple[Changed, Any]] = {}
         self._options = LoopOptions()
         self._begun: list[Any] = []
+        self._changing: set[int] = set()
 
     def traced(self) -> None:
         """Write the equation, and let the variables hold what the loop leaves in them."""
@@ -203,7 +212,7 @@ class _Loop:
             with one_level_deeper(self._block):
                 finals = self._attempts()
         finally:
-            fill_cells(self._all_cells, self._all_before)
+            self._take_back()
         self._hand_on(finals)
 
     def _attempts(self) -> Sequence[Any]:
@@ -247,16 +256,17 @@ class _Loop:
             return Maybe(initial.name, *carried)
         if isinstance(initial, Growing):
             return initial.inside(carried)
-        return carried
+        return initial.number if isinstance(initial, _Fixed) else carried
 
     def _tested(self, index: Any, *values: Any) -> Any:
         self._put(values)
         arm = Arm()
-        with inside(arm):
-            result = condition(self._test(index), "the condition of a loop")
-        arm.take_back()
-        self._take_back()
-        return result
+        try:
+            with inside(arm):
+                return condition(self._test(index), "the condition of a loop")
+        finally:
+            arm.take_back()
+            self._take_back()
 
     def _round(self, index: Any, *values: Any) -> tuple[Any, ...]:
         self._put(values)
@@ -265,12 +275,11 @@ class _Loop:
             with inside(arm), collecting_options([index, *values]) as found:
                 self._body(index)
         except ArmEndedError:
-            arm.take_back()
-            self._take_back()
             return (None if index is None else index + 1, *values)
-        after = [held(cell) for cell in self._cells]
-        changed = arm.take_back()
-        self._take_back()
+        finally:
+            after = [held(cell) for cell in self._cells]
+            changed = arm.take_back()
+            self._take_back()
         self._note_changes(arm)
         if found != self._options:
             self._options = found
@@ -281,14 +290,15 @@ class _Loop:
 
     def _take_back(self) -> None:
         fill_cells(self._all_cells, self._all_before)
-        for place, before in self._changes.values():
-            place.write(before if not isinstance(before, Growing) else before.prefix)
+        for place, before in self._originals.values():
+            place.write(before)
 
     def _note_changes(self, arm: Arm) -> None:
         """Containers and attributes that the body changes are carried as well."""
         fresh = {key: one for key, one in arm.changes.items() if key not in self._changes}
         if fresh:
             self._changes.update(fresh)
+            self._originals.update(fresh)
             raise _RestartError
 
     def _handed(self, place: int, after: Any) -> Any:
@@ -296,6 +306,11 @@ class _Loop:
         initial = self._initial_at(place)
         if isinstance(initial, Growing):
             return initial.carried_after(after)
+        if isinstance(initial, _Fixed):
+            return self._still_fixed(place, initial, after)
+        if isinstance(after, WeakSymbol) and after is self._begun[place] and place not in self._changing:
+            self._replace(place, _Fixed(initial))
+            raise _RestartError
         if isinstance(initial, list) and isinstance(after, list) and len(after) > len(initial):
             items = appended(self._begun[place], after, self._all_names()[place])
             self._replace(place, grown(initial, items, self._all_names()[place], self._bound()))
@@ -313,6 +328,13 @@ class _Loop:
             return held_after
         self._require_alike(initial, held_after, self._all_names()[place])
         return held_after
+
+    def _still_fixed(self, place: int, initial: _Fixed, after: Any) -> Any:
+        if same_object([initial.number, after]):
+            return _NOTHING
+        self._changing.add(place)
+        self._replace(place, initial.number)
+        raise _RestartError
 
     def _bound(self) -> int | None:
         if self._options.maximum is not None and self._most is None:
@@ -348,6 +370,8 @@ class _Loop:
                 "before the loop"
             )
         for one, leaf in zip(before, leaves, strict=True):
+            if isinstance(one, Undefined) and is_value(leaf):
+                continue  # an element that is written first settles what the others are
             if not is_value(one) and not (one is leaf or (type(one) is type(leaf) and one == leaf)):
                 raise InvalidArgumentError(
                     f"{name!r} is {one!r} before the loop, but {_shown(leaf)} after one iteration; in a loop whose end "
@@ -372,11 +396,11 @@ class _Loop:
 
 
 _NOTHING = "not assigned"
-"""What is carried for a variable that stays unassigned: something that is no tensor."""
+"""What is carried for a variable that stays as it is, or unassigned: something that is no tensor."""
 
 
 def _as_carried(initial: Any) -> Any:
-    if initial is UNSET:
+    if initial is UNSET or isinstance(initial, _Fixed):
         return _NOTHING
     if isinstance(initial, Example):
         return initial.zeros()
