@@ -35,6 +35,7 @@ from .results import Results, take_results_apart
 from .signature import Call, NumberSlot, Slot, TensorSlot
 from .state import State, StateInterpreter
 from .structure import flatten, unflatten
+from .unrolling import with_loops
 
 Array = np.ndarray[Any, Any]
 
@@ -287,7 +288,7 @@ class Trace(CallingWriter, StateInterpreter):
         created = self._require_kept(sources)
         constants, contents = self._settle(sources)
         inputs = tuple(sorted(sources, key=lambda value: rank_of(sources[value])))
-        graph = Graph(self.name, inputs, (*constants, *self.equations), values)
+        graph = with_loops(Graph(self.name, inputs, (*constants, *self.equations), values))
         updates = tuple(inputs.index(one.input) for one in changed)
         ordered = tuple(sources[value] for value in inputs)
         self._captured.clear()

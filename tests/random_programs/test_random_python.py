@@ -1,7 +1,8 @@
-"""Random Python functions with nested `if`, `for` and `while`: compiled equals eager (rows C7, E1, E4-E12, F6, G23).
+"""Random Python functions with nested branches and loops: compiled equals eager (rows C7, E1, E4-E12, F6, G23).
 
-There are `break`, `continue`, `return`, `else` of loops, `try`/`finally`, `with`, Variables, lists, attributes and inner
-functions. In eager mode Python runs them as they are; a Variable holds the same afterwards, and the gradients agree.
+There are `break`, `continue`, `return`, `else` of loops, `try`/`finally`, `with`, Variables, lists, attributes and
+inner functions. In eager mode Python runs them as they are; a Variable holds the same afterwards, and the gradients
+agree.
 There are 24 programs here; `GRAPHJIT_RANDOM_PYTHON=1000:3000 pytest tests/random_programs` runs others. A failure
 prints the seed and the program.
 """
@@ -145,13 +146,13 @@ class Writer:
         self.loops += 1
         counter = f"w{self.loops}"
         self.add(depth, f"{counter} = 0")
-        test = self.choice([f"{counter} < {self.choice([2, 5])}", f"{counter} < n", f"({self.test()}) and {counter} < 6"])
+        tests = [f"{counter} < {self.choice([2, 5])}", f"{counter} < n", f"({self.test()}) and {counter} < 6"]
         if self.random.random() < 0.2:
             self.add(depth, "while True:")
             self.add(depth + 1, f"if {counter} > 3 or {self.test()}:")
             self.add(depth + 2, "break")
         else:
-            self.add(depth, f"while {test}:")
+            self.add(depth, f"while {self.choice(tests)}:")
         self.add(depth + 1, f"{counter} += 1")
         self.block(depth + 1, in_loop=True)
         self.orelse(depth)

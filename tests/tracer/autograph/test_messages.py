@@ -323,28 +323,35 @@ def test_e17_conditions_of_comprehensions() -> None:
     assert "gj.boolean_mask" in refused(lambda v: [x for x in v if x > 0], LONG)
 
 
-def test_e20_a_python_loop_that_unrolls() -> None:
-    """E20: the warning names the line and what to write instead; small and rolled loops do not warn."""
+def test_e20_a_long_python_loop() -> None:
+    """E20: a loop that writes 600 equal bodies is made one in the graph, and nobody is warned."""
 
     def f(x: Any) -> Any:
-        for _ in range(600):
-            x = x * 0.5 + 1.0
-        return x
-
-    with pytest.warns(
-        gj.autograph.UnrolledLoopWarning, match=r"2 ops into the graph 500 times(.|\n)*gj.range"
-    ) as found:
-        gj.compile(f, backend="numpy")(X)
-    assert found[0].filename == __file__
-
-    def g(x: Any) -> Any:
-        for _ in gj.range(600):
-            x = x * 0.5 + 1.0
+        for i in range(600):
+            x = x * 0.5 + i
         return x
 
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        gj.compile(g)(X)
+        compiled = gj.compile(f)
+        np.testing.assert_allclose(compiled(X), f(X))
+    assert compiled.dump("traced").count("\n") < 30
+
+
+def test_e20_a_python_loop_that_stays_unrolled() -> None:
+    """E20: the warning names the line, the reason and what to write instead."""
+
+    def f(x: Any, items: Any) -> Any:
+        for item in items:
+            x = x * 0.5 + item
+        return x
+
+    items = [gj.constant(float(number)) for number in range(600)]
+    with pytest.warns(
+        gj.autograph.UnrolledLoopWarning, match=r"2 ops(.|\n)*600 times(.|\n)*another tensor(.|\n)*gj.stack"
+    ) as found:
+        gj.compile(f, backend="numpy")(X, items)
+    assert found[0].filename == __file__
 
 
 def test_arrays_that_a_branch_changes() -> None:

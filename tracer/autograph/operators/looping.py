@@ -19,7 +19,6 @@ from ...looping import trace_loop
 from ...structure import flatten
 from ...subtrace import is_tracing
 from ..options import LoopOptions, collecting_options
-from ..unrolling import Unrolling
 from .branching import ArmEndedError, branch
 from .changes import Arm, Changed, changing, inside
 from .depth import one_level_deeper
@@ -94,13 +93,11 @@ def _until_stopped(iterable: Any, body: Block, stop: str) -> Iterator[Any]:
 
 
 def _python_items(iterable: Any, body: Block, names: Sequence[str], stop: str | None) -> Iterator[Any]:
-    """Python's loop while a function is traced: it may become one in the graph, or turn out long."""
+    """Python's loop while a function is traced: it may become one in the graph."""
     cells = [] if stop is None else cells_of([body], [stop])
-    unrolling = Unrolling()
     items = iter(iterable)
     for place, item in enumerate(items, 1):
         yield item
-        unrolling.round_done()
         if cells and is_traced(held(cells[0])):
             rest = Listed(iterable[place:]) if isinstance(iterable, range | list | tuple) else Listed(list(items))
             _other_rounds(rest, body, names, stop)
