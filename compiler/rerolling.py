@@ -15,10 +15,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+
+from graphjit.runtime.fields import dataclass, replace
 
 from .dispatch import apply_all, interpreting
 from .equality import attribute_key, attributes_key
