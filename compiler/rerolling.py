@@ -67,12 +67,12 @@ def reroll(graph: Graph, least: int | None = None) -> Rerolled:
       %1: i64[] = constant() {value=dense<i64[]: 4>}
       %2: f32[] = scan(%1, %x0) {
         body=body(%x0: f32[]) {
-          %1: f32[] = sin(%x0)
-          return %1
+          %x1: f32[] = sin(%x0)
+          return %x1
         },
         carried=1,
         length=4,
-        reverse=False,
+        reverse=false,
         sliced=0
       }
       %x5: f32[] = sin(%2)
