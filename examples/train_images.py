@@ -59,7 +59,7 @@ def train_step(network: Network, x, y, rate: float):
 @gj.compile
 def accuracy_of(network: Network, x, y):
     """The share of images whose largest logit is at their label."""
-    guesses = gj.argmax(network(x), axis=1, output_type=gj.int32)
+    guesses = gj.argmax(network(x), axis=1)
     return gj.reduce_mean(gj.cast(guesses == y, gj.float32))
 
 
@@ -107,13 +107,14 @@ def write_dumps(step, folder: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--images", type=int, help="train on so many images, by default on all")
     parser.add_argument("--hidden", type=int)
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--rate", type=float)
     parser.add_argument("--dumps", type=Path, default=Path("dumps"))
     options = parser.parse_args()
 
-    images = load_images()
+    images = load_images().first(options.images).as_rows()
     small = images.name == "digits"
     hidden = options.hidden or (20 if small else 128)
     rate = options.rate or (0.5 if small else 0.1)

@@ -182,8 +182,13 @@ def _sigmoid_array(x: Array) -> Array:
     return np.asarray(np.where(x >= 0, one / (one + small), small / (one + small)))
 
 
+# One op, so that no rule takes it apart: where the sigmoid is 1, its slope is exactly 0, eagerly and in graphs.
+sigmoid_slope: UnaryFunction = unary(
+    "sigmoid_slope", lambda y: y * (1 - y), "{0} * ({T}(1) - {0})", [lambda g, s, y: g * (1.0 - 2.0 * y)],
+    doc="y * (1 - y): the slope of the sigmoid at the place where it is y.",
+)  # fmt: skip
 sigmoid: UnaryFunction = unary(
-    "sigmoid", _sigmoid_array, "sigmoid({0})", [lambda g, y, x: g * (y * (1.0 - y))],
+    "sigmoid", _sigmoid_array, "sigmoid({0})", [lambda g, y, x: g * sigmoid_slope(y)],
     doc="1 / (1 + exp(-x)), without overflow.", examples=(_EXTREME,),
 )  # fmt: skip
 softplus = unary(

@@ -231,6 +231,20 @@ def test_003_gradient_that_vanished(compiled: bool) -> None:
 
 
 @MODES
+def test_003_slope_where_a_sigmoid_is_one(compiled: bool) -> None:
+    """Row 10: exactly 0.0 wherever float32 says 1.0, not only where the exponential vanishes."""
+
+    def slope(x: Any) -> Any:
+        with tf.GradientTape() as t:
+            t.watch(x)
+            y = tf.sigmoid(x)
+        return y, t.gradient(y, x)
+
+    y, dy = in_mode(compiled, slope)(tf.constant([20.0, 40.0, 80.0, 200.0]))
+    assert (y.numpy() == 1.0).all() and (dy.numpy() == 0.0).all()
+
+
+@MODES
 def test_003_better_first_weights(compiled: bool) -> None:
     """Row 11: tf.sqrt of a Python float; two variables for each layer, the old ones are gone; the gradient is alive."""
     tf.random.set_seed(1)
