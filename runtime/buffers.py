@@ -14,7 +14,10 @@ import mmap
 import os
 import weakref
 from collections import deque
-from typing import Any, Final
+from collections.abc import Callable
+from functools import partial
+from sys import getrefcount
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -108,21 +111,69 @@ class _Lease(np.ndarray):
             self._pool.take_back(self._memory)
 
 
+_T = TypeVar("_T")
+_KEPT_OF_EACH: Final = 4
+_KEPT_SHARE: Final = 4
+"""A quarter of a pool's limit is for leases that are kept."""
+
+
+def _taken(leases: deque[_T]) -> tuple[_T, int]:
+    """A lease that nobody else can take now, and its references; raises IndexError where there is none."""
+    lease = leases.popleft()
+    return lease, getrefcount(lease)
+
+
+def _counted(leases: deque[_T]) -> list[tuple[_T, int]]:
+    """All leases, each with its references."""
+    return [(lease, getrefcount(lease)) for lease in tuple(leases)]
+
+
+_UNSEEN: Final = _taken(deque([object()]))[1]
+_UNSEEN_IN_PLACE: Final = _counted(deque([object()]))[0][1]
+"""The references to a lease that only its pool keeps, as those two see them: they differ between versions of Python."""
+
+
 class OutputPool:
-    """Memory of results that died, by size, to be used for the next ones."""
+    """Memory of results that died, by size, to be used for the next ones.
+
+    The leases of the first few results of each size are kept with their memory: making a lease,
+    and taking it back, takes longer than anything else that a call does beside its kernels.
+    Whether an array is left on a kept lease, its references say.
+    """
 
     def __init__(self, limit: int) -> None:
         """At most `limit` bytes lie idle; what returns beyond that is freed."""
         self.limit = limit
         self._idle: dict[int, deque[Memory]] = {}
+        self._kept: dict[int, deque[_Lease]] = {}
 
     def allocate(self, shape: tuple[int, ...], dtype: np.dtype[Any], size: int) -> npt.NDArray[Any]:
         """A C-contiguous array with anything in it, `size` bytes, aligned to 64 bytes."""
-        memory = self._memory(_rounded(size))
+        return self.array(shape, dtype, rounded_size(size))
+
+    def array(self, shape: tuple[int, ...], dtype: np.dtype[Any], size: int) -> npt.NDArray[Any]:
+        """The same in memory of `size` bytes, a size that `rounded_size` gives."""
+        leases = self._kept.get(size)
+        for _ in range(_KEPT_OF_EACH if leases else 0):
+            assert leases is not None
+            try:
+                lease, references = _taken(leases)
+            except IndexError:  # another thread looks at the last one
+                break
+            array = np.ndarray(shape, dtype, lease) if references == _UNSEEN else None
+            leases.append(lease)
+            if array is not None:
+                return array
+        return np.ndarray(shape, dtype, self._new_lease(size))
+
+    def _new_lease(self, size: int) -> _Lease:
+        memory = self._memory(size)
         lease = _Lease((memory.size,), np.uint8, memory.mapped, memory.start)
         lease._memory = memory
         lease._pool = self
-        return np.ndarray(shape, dtype, lease)
+        if len(self._kept.get(size, ())) < _KEPT_OF_EACH and self._kept_bytes() + size <= self.limit // _KEPT_SHARE:
+            self._kept.setdefault(size, deque()).append(lease)
+        return lease
 
     def _memory(self, size: int) -> Memory:
         stack = self._idle.get(size)
@@ -135,19 +186,32 @@ class OutputPool:
 
     def take_back(self, memory: Memory) -> None:
         """Keep the memory for the next result of its size, if the limit allows."""
-        if self.idle_bytes() + memory.size <= self.limit:
+        if self._stacked_bytes() + self._kept_bytes() + memory.size <= self.limit:
             self._idle.setdefault(memory.size, deque()).append(memory)
 
     def idle_bytes(self) -> int:
         """How much lies idle."""
+        return self._stacked_bytes() + sum(
+            lease._memory.size
+            for leases in list(self._kept.values())
+            for lease, references in _counted(leases)
+            if references == _UNSEEN_IN_PLACE
+        )
+
+    def _stacked_bytes(self) -> int:
         return sum(size * len(stack) for size, stack in list(self._idle.items()))
+
+    def _kept_bytes(self) -> int:
+        """The memory of kept leases, whether arrays lie on it or not."""
+        return sum(lease._memory.size for leases in list(self._kept.values()) for lease in tuple(leases))
 
     def clear(self) -> None:
         """Free what lies idle."""
+        self._kept.clear()  # first: what only the pool keeps goes to the idle
         self._idle.clear()
 
 
-def _rounded(size: int) -> int:
+def rounded_size(size: int) -> int:
     """The size class of a size: up to the next eighth of a power of two, in whole pages."""
     grain = max(1 << max(size.bit_length() - 4, 0), mmap.PAGESIZE)
     return -(-size // grain) * grain
@@ -170,6 +234,15 @@ def allocate_output(shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray
     if size < POOLED_FROM:
         return np.empty(shape, exact)
     return _pool.allocate(shape, exact, size)
+
+
+def result_maker(shape: tuple[int, ...], dtype: npt.DTypeLike) -> Callable[[], npt.NDArray[Any]]:
+    """What makes such arrays as `allocate_output` does, without asking again what they are."""
+    exact = np.dtype(dtype)
+    size = math.prod(shape) * exact.itemsize
+    if size < POOLED_FROM:
+        return partial(np.empty, shape, exact)
+    return partial(_pool.array, shape, exact, rounded_size(size))
 
 
 class _Span(bytearray):

@@ -23,11 +23,10 @@ import numpy.typing as npt
 
 from graphjit.runtime import objectlayout as layout, sequencer as walk
 from graphjit.runtime.buffers import (
-    POOLED_FROM,
     Arena,
     address_of,
-    allocate_output,
     allocate_state,
+    result_maker,
     shows_all_owners,
 )
 from graphjit.runtime.errors import GraphjitError, KernelError
@@ -62,7 +61,7 @@ _PART_COST: Final = 2**19
 """What a thread takes at a time: small enough for the threads to end together, large beside what taking costs."""
 _PRODUCT_PART_COST: Final = 2**17
 """The same for products by our own kernels, whose parts share what is in the caches."""
-_FEWEST_PARTS: Final = 4
+_FEWEST_PARTS: Final = 32
 _MOST_PARTS: Final = 256
 _FEWEST_ROWS: Final = 64
 """What a growing slot begins with."""
@@ -352,7 +351,7 @@ class Executable:
         self._start = self._sequencer.start_holding if short else self._sequencer.start
         self._resume = self._sequencer.resume_holding if short else self._sequencer.resume
         slots = self._plan.program.slots
-        self._results = [_maker(slots[n]) for n in self._plan.program.outputs if not slots[n].dynamic]
+        self._results = [result_maker(slots[n].shape, slots[n].dtype) for n in self._plan.fixed_outputs()]
         self._binds = self._sequencer.binds
         self._updated = self._updated_positions()
         self._states = {place: source for source, place, _slot in self._updated}
@@ -449,7 +448,7 @@ class Executable:
         try:
             if self._tail is None or not self._binds or not self._sequencer.counts:
                 holders = ()
-            outputs = self._outputs_over(arrays) if holders else [make(*facts) for make, facts in self._results]
+            outputs = self._outputs_over(arrays) if holders else [make() for make in self._results]
             if self._binds:
                 answer = self._start((*arrays, *outputs), frame.pointer, 0)
             else:
@@ -465,8 +464,8 @@ class Executable:
     def _outputs_over(self, arrays: Sequence[Array]) -> list[Array]:
         """New arrays for the outputs, apart from those that may lie where their inputs lie."""
         return [
-            make(*facts) if place not in self._states else arrays[self._states[place]]
-            for place, (make, facts) in enumerate(self._results)
+            make() if place not in self._states else arrays[self._states[place]]
+            for place, make in enumerate(self._results)
         ]
 
     def _run_tail(self, frame: Frame, arrays: Sequence[Array], outputs: list[Array], holders: tuple[Any, ...]) -> int:
@@ -608,7 +607,7 @@ class Executable:
             return self._timed_whole(arrays)
         frame = Frame(self._plan)
         plain = [np.require(array, requirements=["C", "A"]) for array in arrays]
-        outputs = [make(*facts) for make, facts in self._results]
+        outputs = [make() for make in self._results]
         self._fill(frame, plain, outputs)
         for number, array in zip(self._plan.binding[0, 2:], (*plain, *outputs), strict=True):
             frame.addresses[number] = address_of(array)
@@ -639,12 +638,6 @@ class Executable:
             if answer < 0:
                 raise self._error(frame, row)
         return StepTime(step.label, step.tag, seconds)
-
-
-def _maker(slot: Slot) -> tuple[Callable[..., Array], tuple[Any, ...]]:
-    """How to make the array of an output, with its arguments."""
-    facts = (slot.shape, slot.dtype)
-    return (np.empty if slot.nbytes < POOLED_FROM else allocate_output), facts
 
 
 def _read_only(array: Array | None) -> Array:

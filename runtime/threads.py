@@ -129,6 +129,7 @@ def _start_one(number: int, code: Kernel) -> None:
     if not board[jobboard.ACQUIRE]:
         board[jobboard.ACQUIRE], board[jobboard.RELEASE], board[jobboard.NAP] = jobboard.lock_functions()
         board[jobboard.NAP_LOCK] = jobboard.new_held_lock()
+        board[jobboard.GET_PROCESSOR : jobboard.SET_ALLOWED + 1] = jobboard.placing_functions()
     if not board[jobboard.worker_word(number, jobboard.LOCK)]:
         board[jobboard.worker_word(number, jobboard.LOCK)] = jobboard.new_held_lock()
     run = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_uint64)(code.address)

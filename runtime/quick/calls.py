@@ -13,6 +13,7 @@ import ctypes
 import threading
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from contextvars import ContextVar
+from functools import partial
 from typing import Any, Final, TypeAlias
 from weakref import ref
 
@@ -20,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from graphjit.runtime import objectlayout as layout
-from graphjit.runtime.buffers import COUNTED, POOLED_FROM, address_of, allocate_output, allocate_state
+from graphjit.runtime.buffers import COUNTED, POOLED_FROM, address_of, allocate_state, result_maker
 from graphjit.runtime.executable import Executable, Frame
 from graphjit.runtime.fields import dataclass
 from graphjit.runtime.kernelcache import Kernel, load_ir
@@ -324,7 +325,8 @@ class QuickCall:
     def _output_row(self, frame: Frame, number: int, slot: Any, is_state: bool) -> tuple[int, ...]:
         maker = None
         if is_state or slot.nbytes >= POOLED_FROM:
-            maker = _Maker(slot.shape, slot.dtype, allocate_state if is_state else allocate_output)
+            facts = (slot.shape, slot.dtype)
+            maker = partial(allocate_state, *facts) if is_state else result_maker(*facts)
         self._keeps += [slot.dtype, maker]
         shape = self._kept([[size] for size in slot.shape])
         return (id(slot.dtype), len(slot.shape), shape, 0 if maker is None else id(maker), frame.place(number))
@@ -339,20 +341,6 @@ class QuickCall:
             "container": tables.NOTHING if outcome.results == 0 and kind == tables.SINGLE else kind,
             "shape_of_result": id(shape),
         }
-
-
-class _Maker:
-    """Makes one output that is large, or may be written over later."""
-
-    __slots__ = ("_allocate", "_dtype", "_shape")
-
-    def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any], allocate: Callable[..., Array]) -> None:
-        self._shape = shape
-        self._dtype = dtype
-        self._allocate = allocate
-
-    def __call__(self) -> Array:
-        return self._allocate(self._shape, self._dtype)
 
 
 def _constant_row(position: int, value: Any) -> tuple[int, ...]:

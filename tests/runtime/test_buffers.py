@@ -62,10 +62,45 @@ def test_limit() -> None:
     assert pool.idle_bytes() == 0
 
 
+def test_the_first_few_leases_are_kept() -> None:
+    """Results that follow each other lie on the same lease; two living ones never do, however many there are."""
+    pool = OutputPool(limit=2**26)
+    facts = ((2**18,), np.dtype(np.uint8), 2**18)
+    first = pool.allocate(*facts)
+    lease, address = id(first.base), first.ctypes.data
+    del first
+    again = pool.allocate(*facts)
+    assert id(again.base) == lease and again.ctypes.data == address
+    alive = [again, *(pool.allocate(*facts) for _ in range(9))]
+    assert len({array.ctypes.data for array in alive}) == 10 and pool.idle_bytes() == 0
+    view = alive[0][5:]
+    del again, alive[0]
+    alive.append(pool.allocate(*facts))
+    assert alive[-1].ctypes.data != address and pool.idle_bytes() == 0
+    del view, alive
+    gc.collect()
+    assert pool.idle_bytes() == 11 * 2**18
+    pool.clear()
+    assert pool.idle_bytes() == 0
+
+
+def test_cleared_while_in_use() -> None:
+    """What is in use when a pool is cleared returns later, as if its lease had not been kept."""
+    pool = OutputPool(limit=2**26)
+    array = pool.allocate((2**18,), np.dtype(np.uint8), 2**18)
+    array[:] = 3
+    pool.clear()
+    other = pool.allocate((2**18,), np.dtype(np.uint8), 2**18)
+    other[:] = 4
+    assert (array == 3).all()
+    del array
+    assert pool.idle_bytes() == 2**18
+
+
 def test_near_sizes_share_memory() -> None:
     """A slightly different shape finds the memory of the last one, and wastes an eighth at most."""
     for size in (2**18 + 1, 300_001, 10**6, 2**24 - 1, 2**24 + 1):
-        rounded = buffers._rounded(size)
+        rounded = buffers.rounded_size(size)
         assert size <= rounded <= size * 9 // 8 + 4096
 
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -148,8 +148,34 @@ def test_while_the_threads_are_in_use() -> None:
 def test_idle_threads_sleep() -> None:
     """Nothing is burnt while there is nothing to do."""
     Executable(program([scale(1, 2, 1000, cost=COST)], 1000)).run([np.ones(1000, np.float32)])
-    words = [jobboard.worker_word(worker, jobboard.ASLEEP) for worker in range(len(threads._started))]
-    assert len(words) >= 3
+    assert len(threads._started) >= 3
+    _wait_until_asleep(range(len(threads._started)))
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="threads cannot be bound here")
+@pytest.mark.usefixtures("several")
+def test_where_threads_may_run_stays() -> None:
+    """A thread that moves away from the caller's processor may run afterwards where it might before; or cannot move."""
+    x = np.ones(100_000, np.float32)
+    ready = Executable(program([scale(1, 2, x.size, cost=COST)], x.size))
+    ready.run([x])
+    workers = [thread.native_id for thread in threads._started[:3] if thread.native_id is not None]
+    everywhere = os.sched_getaffinity(0)
+    for allowed in ({min(everywhere)}, everywhere):
+        for worker in workers:
+            os.sched_setaffinity(worker, allowed)
+        os.sched_setaffinity(0, {min(everywhere)})
+        try:
+            for _ in range(200):
+                assert (ready.run([x])[0] == 2).all()
+        finally:
+            os.sched_setaffinity(0, everywhere)
+        _wait_until_asleep(workers)
+        assert [os.sched_getaffinity(worker) for worker in workers] == [allowed] * len(workers)
+
+
+def _wait_until_asleep(workers: Sequence[int]) -> None:
+    words = [jobboard.worker_word(worker, jobboard.ASLEEP) for worker in range(len(workers))]
     deadline = time.monotonic() + 10
     while not all(jobboard.board[word] for word in words):
         assert time.monotonic() < deadline
