@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from graphjit.compiler.op import Example, Kind, Op
 from graphjit.compiler.tensortype import type_of_array
 from graphjit.compiler.writer import write_graph
 from graphjit.runtime.errors import DivisionByZeroError, InvalidArgumentError, VerificationError
+from graphjit.runtime.fields import replace
 
 X = np.float32([[1, 2, 3], [4, 5, 6]])
 PLACE = Location("/home/me/train.py", 12, "step", "y = a // b")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,7 @@ from graphjit.compiler.tensortype import TensorType, float32, float64, type_of_a
 from graphjit.compiler.verify import verify
 from graphjit.compiler.writer import write_graph
 from graphjit.runtime.errors import InvalidArgumentError, ShapeError
+from graphjit.runtime.fields import replace
 
 
 def f32(*shape: int | None) -> TensorType:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from graphjit.compiler.ops.control import fused_op
 from graphjit.compiler.tensortype import TensorType, float32, float64
 from graphjit.compiler.verify import verify
 from graphjit.runtime.errors import VerificationError
+from graphjit.runtime.fields import replace
 
 GOOD = """
 f(%a: f32[3], %b: f32[3]) {

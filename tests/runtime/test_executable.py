@@ -4,7 +4,6 @@ import gc
 import signal
 import threading
 import time
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from programs import CHECK, F32, F64, SCALE, program, scale
 from graphjit.runtime import buffers, executable, sequencer as walk
 from graphjit.runtime.errors import GraphjitError, KernelError
 from graphjit.runtime.executable import Executable
+from graphjit.runtime.fields import replace
 from graphjit.runtime.program import CopyStep, KernelStep, NumpyStep, Program, Slot
 
 X = np.arange(8, dtype=np.float32)

@@ -2,7 +2,6 @@
 
 import ctypes
 import itertools
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ import pytest
 from graphjit.runtime import gemm, products, sequencer as walk
 from graphjit.runtime.blas import _scipy_blas, blas
 from graphjit.runtime.executable import Executable
+from graphjit.runtime.fields import replace
 from graphjit.runtime.program import GemmStep, NumpyStep, Program, Slot
 
 Array = np.ndarray[Any, Any]

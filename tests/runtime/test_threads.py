@@ -8,7 +8,6 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from graphjit.runtime import executable, gemm, jobboard, sequencer as walk, thre
 from graphjit.runtime.blas import blas
 from graphjit.runtime.errors import InvalidArgumentError
 from graphjit.runtime.executable import Executable
+from graphjit.runtime.fields import replace
 from graphjit.runtime.program import GemmStep, KernelStep, NumpyStep, Program, Slot
 
 FOLDER = os.path.dirname(__file__)
@@ -206,6 +206,7 @@ import numpy as np
 from programs import program, scale
 from graphjit.runtime import executable, threads
 from graphjit.runtime.executable import Executable
+from graphjit.runtime.fields import replace
 {body}
 """
 RUN = """
