@@ -54,7 +54,7 @@ class LoadedModule(Module):
           FailedPreconditionError: if it was not.
         """
         function = vars(self).get("__call__")
-        if function is None:
+        if not callable(function):
             raise FailedPreconditionError(
                 f"the {self._class_name} that was saved had no compiled __call__; decorate it with gj.compile and "
                 f"save it again. There are: {', '.join(self.function_names()) or 'no compiled functions'}"

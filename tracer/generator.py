@@ -261,6 +261,25 @@ def set_global_generator(generator: Generator) -> None:
     _Streams.everybody = generator
 
 
+def own_streams() -> tuple[int | None, np.ndarray[Any, Any], dict[int, np.ndarray[Any, Any]]]:
+    """The global seed, the state of the global stream, and those of the streams of seeds."""
+    with _Drawing.lock:
+        everybody = get_global_generator().state.array
+        return _Streams.seed, everybody, {seed: one.state.array for seed, one in _Streams.by_seed.items()}
+
+
+def restore_own_streams(seed: int | None, everybody: Any, own: dict[int, Any]) -> None:
+    """Let streams go on from these states; streams of other seeds start when they are used."""
+    with _Drawing.lock:
+        _Streams.seed = seed
+        get_global_generator().reset(everybody)
+        for number, generator in _Streams.by_seed.items():
+            if number not in own:
+                generator.reset_from_key_counter(_own_key(number), 0)
+        for number, state in own.items():
+            _stream(number).reset(state)
+
+
 def set_seed(seed: int) -> None:
     """Start the global stream, and all streams with a seed of their own, again.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -249,6 +249,11 @@ class Holder(Module):
             found = [pair for layer in _with_inner(self, set()) for pair in layer._record.regularizers]
         computed_attribute(self, "penalised_weights", found)
         return found
+
+    def expect(self, pending: Mapping[Path, np.ndarray[Any, Any]]) -> None:
+        """Take values for weights, here and inside, that do not exist yet, by their paths."""
+        self._record.pending.update(pending)
+        self.restore_pending()
 
     def restore_pending(self) -> None:
         """Assign what was loaded before the weights existed, here and in layers that exist by now."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from graphjit.compiler.tensortype import TensorShape, TensorSpec, as_dtype
@@ -13,6 +13,7 @@ from graphjit.tracer.converting import as_called
 from graphjit.tracer.lifting import init_scope
 from graphjit.tracer.namescope import name_scope
 from graphjit.tracer.parts import Parts
+from graphjit.tracer.streams import as_before
 from graphjit.tracer.structure import flatten, unflatten
 
 from .. import regularizers
@@ -171,7 +172,9 @@ class Layer(Holder, Configurable):
     def build_with(self, shape: Any) -> None:
         """Call `build` where no trace sees it, and give the weights what was loaded for them."""
         self._record.built_for = of_any_batch(shape)
-        with init_scope(), self._naming(), self._building():
+        # Where values wait for the weights, those that are drawn here count for nothing.
+        drawing = as_before() if self._record.pending else nullcontext()
+        with init_scope(), drawing, self._naming(), self._building():
             self.build(shape)
         self.built = True
         self.restore_pending()

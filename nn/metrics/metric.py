@@ -77,6 +77,10 @@ class Metric(Configurable):
 
     weights = variables
 
+    def own_items(self) -> list[tuple[tuple[str, ...], Any]]:
+        """Pairs of path and variable, for checkpoints."""
+        return [((str(number),), variable) for number, variable in enumerate(self._variables)]
+
     def add_weight(
         self,
         name: Any = None,

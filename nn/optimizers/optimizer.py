@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from weakref import ref
 
@@ -60,6 +60,7 @@ class Optimizer(Configurable):
         self.clipnorm, self.clipvalue, self.global_clipnorm = clipnorm, clipvalue, global_clipnorm
         self._rate: Any = None
         self._slots: dict[int, tuple[Any, dict[str, Any]]] = {}
+        self._expected: dict[tuple[str, ...], np.ndarray[Any, Any]] = {}
         with init_scope():
             self.iterations = Variable(np.int64(0), trainable=False, name="iterations")
         self.learning_rate = learning_rate if lr is None else lr
@@ -97,6 +98,19 @@ class Optimizer(Configurable):
         kept = [one for _, slots in self._slots.values() for one in slots.values()]
         return [self.iterations, *rate, *kept]
 
+    def own_items(self) -> Iterator[tuple[tuple[str, ...], Any]]:
+        """Pairs of path and variable, for checkpoints: variables of the optimizer's own, then slots in their order."""
+        for name, value in vars(self).items():
+            if isinstance(value, State):
+                yield (name,), value
+        for number, (_, slots) in enumerate(self._slots.values()):
+            for name, value in slots.items():
+                yield ("slots", str(number), name), value
+
+    def expect(self, values: Mapping[tuple[str, ...], np.ndarray[Any, Any]]) -> None:
+        """Take values, by their paths, for slots of variables that were not seen yet."""
+        self._expected.update(values)
+
     def build(self, var_list: Iterable[Any]) -> None:
         """Make what is kept for these variables; the first step does so by itself."""
         with not_listening():
@@ -114,12 +128,19 @@ class Optimizer(Configurable):
         if found is not None and found[0]() is variable:
             return found[1]
         with init_scope():
-            made = {name: self._new_slot(variable, name) for name in self.slots}
+            made = {name: self._new_slot(variable, name, len(self._slots)) for name in self.slots}
         self._slots[key] = (ref(variable, lambda _: self._slots.pop(key, None)), made)
         return made
 
-    def _new_slot(self, variable: Any, name: str) -> Any:
-        array = np.full(variable.array.shape, self.first_value(name), variable.array.dtype)
+    def _new_slot(self, variable: Any, name: str, number: int) -> Any:
+        array = self._expected.pop(("slots", str(number), name), None)
+        if array is None:
+            array = np.full(variable.array.shape, self.first_value(name), variable.array.dtype)
+        elif array.shape != variable.array.shape or array.dtype != variable.array.dtype:
+            raise InvalidArgumentError(
+                f"what {self.name!r} kept as {name!r} for its variable {number} has shape {array.shape}, but "
+                f"{variable.name!r} has shape {variable.array.shape}; restore it for the model that it was saved with"
+            )
         stem = variable.name.removesuffix(":0")
         return Variable(array, trainable=False, name=f"{self.name}/{name}/{stem}")
 

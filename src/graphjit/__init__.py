@@ -152,8 +152,9 @@ from graphjit.tracer.unconnected import UnconnectedGradients
 from graphjit.tracer.variable import Variable
 
 if _typing.TYPE_CHECKING:
-    from graphjit import keras
+    from graphjit import keras, train
     from graphjit.nn import data, initializers, losses, metrics, optimizers
+    from graphjit.nn.checkpoint import Checkpoint, CheckpointManager
     from graphjit.nn.saving import LoadedModule, load, save
     from graphjit.runtime.buffers import memory_report
     from graphjit.tracer.compare import Comparison, compare
@@ -168,6 +169,8 @@ newaxis = None
 
 __all__ = [
     "Assert",
+    "Checkpoint",
+    "CheckpointManager",
     "Comparison",
     "ConcreteFunction",
     "DType",
@@ -280,6 +283,7 @@ __all__ = [
     "sum",
     "switch_case",
     "take",
+    "train",
     "true_divide",
     "uint8",
     "uint16",
@@ -328,6 +332,8 @@ _LATER = {
     "GradientExplanation": "graphjit.tracer.explain_gradient",
     "explain_gradient": "graphjit.tracer.explain_gradient",
     "memory_report": "graphjit.runtime.buffers",
+    "Checkpoint": "graphjit.nn.checkpoint",
+    "CheckpointManager": "graphjit.nn.checkpoint",
     "LoadedModule": "graphjit.nn.saving",
     "load": "graphjit.nn.saving",
     "save": "graphjit.nn.saving",
@@ -340,6 +346,7 @@ _MODULES_LATER = {
     "losses": "graphjit.nn.losses",
     "metrics": "graphjit.nn.metrics",
     "optimizers": "graphjit.nn.optimizers",
+    "train": "graphjit.train",
 }
 
 

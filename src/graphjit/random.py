@@ -20,9 +20,11 @@ from graphjit.tracer.generator import (
     truncated_normal,
     uniform,
 )
+from graphjit.tracer.streams import Streams
 
 __all__ = [
     "Generator",
+    "Streams",
     "categorical",
     "fold_in",
     "get_global_generator",

@@ -185,6 +185,14 @@ class _Run:
         return results.put_together([self.known[value] for value in graph.outputs[: results.count]])
 
 
+def _used_directly(equation: Equation) -> tuple[Value, ...]:
+    """The operands whose values count: all, but for the variable that a read is of."""
+    if equation.op is not read_variable_op:
+        return equation.operands
+    latest, variable = equation.operands
+    return () if latest is variable else (latest,)
+
+
 def _replayed(traced: TracedFunction, leaves: Sequence[Any]) -> Any:
     run = _Run(traced, leaves)
     interpreter = current_interpreter()

@@ -1,0 +1,5 @@
+"""gj.train: checkpoints of training."""
+
+from graphjit.nn.checkpoint import Checkpoint, CheckpointManager, latest_checkpoint
+
+__all__ = ["Checkpoint", "CheckpointManager", "latest_checkpoint"]
