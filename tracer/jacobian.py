@@ -1,4 +1,4 @@
-"""Matrices of derivatives, row by row: one reverse walk for each element of the target."""
+"""Matrices of derivatives: a reverse walk for each element of the target; in graphs one walk for all at once."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from graphjit.compiler.operand import PUBLIC, Operand, as_operand
 from graphjit.compiler.tensortype import TensorType, element_count
 from graphjit.runtime.errors import InvalidArgumentError, ShapeError, TraceError
 
+from .scanning import trace_rows
+from .subtrace import is_tracing
 from .unconnected import UnconnectedGradients
 
 VectorProduct = Callable[[Any], Sequence[Any]]
@@ -39,10 +41,36 @@ def jacobian_rows(target: Operand, sources: Sequence[Any], product: VectorProduc
     """For each source a tensor of shape `target.shape + source.shape`, or None."""
     sizes = _sizes(target.type, "target")
     count = element_count(sizes)
-    rows = [product(_unit(position, count, sizes, target)) for position in range(count)]
-    if not rows:
+    if not count:
         return [_zeros(target, sizes, source) for source in sources]
-    return [_stacked(column, sizes) for column in zip(*rows, strict=True)]
+    if count > 1 and is_tracing():
+        columns = _walked_at_once(product, _reshaped(_units(count, target), (count, *sizes)))
+    else:
+        rows = [product(_unit(position, count, sizes, target)) for position in range(count)]
+        columns = [_stacked(column) for column in zip(*rows, strict=True)]
+    return [None if one is None else _reshaped(one, (*sizes, *one.type.sizes[1:])) for one in columns]
+
+
+def _walked_at_once(product: VectorProduct, units: Any) -> list[Any]:
+    """What each source gets for each unit, stacked; None where the target does not depend on a source."""
+    is_there: list[bool] = []
+
+    def walk(rows: list[Any]) -> list[Any]:
+        found = product(rows[0])
+        is_there[:] = [one is not None for one in found]
+        return [one for one in found if one is not None]
+
+    made = iter(trace_rows(walk, [units]))
+    return [next(made) if there else None for there in is_there]
+
+
+def _units(count: int, target: Operand) -> Any:
+    """A row for each of so many elements, which is 1 there."""
+    return PUBLIC["eye"](count, dtype=target.dtype)
+
+
+def _reshaped(x: Any, sizes: tuple[int, ...]) -> Any:
+    return PUBLIC["reshape"](x, sizes)
 
 
 def filled(rows: Any, target: Operand, source: Any, unconnected: UnconnectedGradients) -> Any:
@@ -54,18 +82,15 @@ def filled(rows: Any, target: Operand, source: Any, unconnected: UnconnectedGrad
 
 def _unit(position: int, count: int, sizes: tuple[int, ...], target: Operand) -> Any:
     """A cotangent that is 1 at one element."""
-    return PUBLIC["reshape"](PUBLIC["one_hot"](position, count, dtype=target.dtype), sizes)
+    return _reshaped(PUBLIC["one_hot"](position, count, dtype=target.dtype), sizes)
 
 
 def _zeros(target: Operand, sizes: tuple[int, ...], source: Any) -> Any:
     return PUBLIC["zeros"]((*sizes, *as_operand(source).type.sizes), target.dtype)
 
 
-def _stacked(rows: Sequence[Any], sizes: tuple[int, ...]) -> Any:
-    if any(row is None for row in rows):
-        return None
-    stacked = PUBLIC["stack"](list(rows))
-    return PUBLIC["reshape"](stacked, (*sizes, *stacked.type.sizes[1:]))
+def _stacked(rows: Sequence[Any]) -> Any:
+    return None if any(row is None for row in rows) else PUBLIC["stack"](list(rows))
 
 
 def batch_rows(target: Operand, source: Operand, product: Callable[[Any], Any]) -> Any:
@@ -84,13 +109,19 @@ def batch_rows(target: Operand, source: Operand, product: Callable[[Any], Any]) 
         )
     result = (sizes[0], *sizes[1:], *source_sizes[1:])
     count = element_count(sizes[1:])
-    rows = [product(_unit_of_each(position, count, sizes, target)) for position in range(count)]
-    if not rows or any(row is None for row in rows):
+    if not count:
         return PUBLIC["zeros"](result, target.dtype)
-    return PUBLIC["reshape"](PUBLIC["stack"](rows, axis=1), result)
+    if count > 1 and is_tracing():
+        units = PUBLIC["broadcast_to"](PUBLIC["expand_dims"](_units(count, target), 1), (count, sizes[0], count))
+        (stacked,) = _walked_at_once(lambda seed: [product(seed)], _reshaped(units, (count, *sizes)))
+    else:
+        stacked = _stacked([product(_unit_of_each(position, count, sizes, target)) for position in range(count)])
+    if stacked is None:
+        return PUBLIC["zeros"](result, target.dtype)
+    return _reshaped(PUBLIC["moveaxis"](stacked, 0, 1), result)
 
 
 def _unit_of_each(position: int, count: int, sizes: tuple[int, ...], target: Operand) -> Any:
     """A cotangent that is 1 at one element of each example."""
     one = PUBLIC["one_hot"](position, count, dtype=target.dtype)
-    return PUBLIC["reshape"](PUBLIC["broadcast_to"](one, (sizes[0], count)), sizes)
+    return _reshaped(PUBLIC["broadcast_to"](one, (sizes[0], count)), sizes)

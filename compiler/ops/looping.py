@@ -15,8 +15,8 @@ import numpy as np
 
 from graphjit.runtime.errors import InvalidArgumentError
 
-from ..dispatch import apply_all
-from ..graph import Graph, Value
+from ..dispatch import apply, apply_all
+from ..graph import Graph, Literal, Value
 from ..innerderivative import active_carried, continued, derive_inside, extended, here, present_attributes
 from ..op import Example, Kind, Op, Pullback, declare, find_op
 from ..operand import PUBLIC, require_kind
@@ -25,6 +25,7 @@ from ..writer import write_graph
 from .arithmetic import add, multiply, subtract
 from .branching import Array, can_fail, require_inputs
 from .comparing import less
+from .sources import constant_op
 
 
 def _require_carried(body: Graph, carried: int) -> None:
@@ -229,6 +230,10 @@ def _no_rows(type: TensorType) -> Array:
     return np.empty((0, *(size or 0 for size in type.shape)), type.dtype.numpy)
 
 
+def _number(value: int) -> Any:
+    return apply(constant_op, value=Literal(np.array(value, np.int32)))
+
+
 _SCALAR = TensorType(float64, ())
 _COUNT = TensorType(int32, ())
 _FROM_ONE_TO_TEN = {
@@ -238,12 +243,14 @@ _FROM_ONE_TO_TEN = {
 }
 _POWERS = {
     "condition": write_graph(
-        "condition", [_COUNT, TensorType(float64, (None,)), TensorType(float64, (None,))], lambda i, x, y: less(i, 3)
+        "condition",
+        [_COUNT, TensorType(float64, (None,)), TensorType(float64, (None,))],
+        lambda i, x, y: less(i, _number(3)),
     ),
     "body": write_graph(
         "body",
         [_COUNT, TensorType(float64, (None,)), TensorType(float64, (None,))],
-        lambda i, x, y: [add(i, 1), multiply(x, y)],
+        lambda i, x, y: [add(i, _number(1)), multiply(x, y)],
     ),
     "carried": 2,
 }

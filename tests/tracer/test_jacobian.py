@@ -159,3 +159,26 @@ def test_g11_batch_jacobian_refuses() -> None:
     with pytest.raises(ValueError, match="at least rank 2"):
         tape.batch_jacobian(z, flat)
     assert tape.batch_jacobian(y, gj.Variable(np.ones((2, 5)))).numpy().tolist() == np.zeros((2, 3, 5)).tolist()
+
+
+def test_g11_compiled_jacobians_are_one_walk() -> None:
+    """G11: however many elements the target has, the graph is as long; what a row does not reach is None."""
+
+    def derivatives(x: Any, unused: Any) -> Any:
+        with gj.GradientTape(persistent=True) as tape:
+            tape.watch((x, unused))
+            y = gj.sin(x) * gj.reduce_sum(x)
+            rows = gj.reshape(gj.tanh(y), [2, -1])
+        return tape.jacobian(y, [x, unused])[0], tape.jacobian(y, unused), tape.batch_jacobian(rows, rows)
+
+    lengths = set()
+    for size in (4, 10):
+        compiled = gj.compile(derivatives)
+        x = gj.constant(np.linspace(0.1, 1.0, size))
+        found, missing, batch = compiled(x, x)
+        lengths.add(len(compiled.graph.equations))
+        wanted = np.diag(np.cos(x.numpy()) * x.numpy().sum()) + np.sin(x.numpy())[:, None]
+        np.testing.assert_allclose(np.asarray(found), wanted, rtol=1e-12)
+        assert missing is None
+        np.testing.assert_array_equal(np.asarray(batch), np.stack([np.eye(size // 2)] * 2))
+    assert len(lengths) == 1
