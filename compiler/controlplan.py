@@ -15,7 +15,7 @@ from graphjit.runtime.program import PIECE_COST, Action, ControlStep, KernelStep
 
 from .control import BRANCHES, runs_natively
 from .graph import Equation, Graph, Value
-from .loopkernel import LoopKernel, is_scalar_loop, scan_kernel, while_kernel
+from .loopkernel import LoopKernel, goes_in_pieces, is_scalar_loop, scan_kernel, while_kernel
 from .maploop import is_map_loop, map_cost, map_kernel
 from .ops.branching import branches_of, cond_op
 from .ops.looping import while_op
@@ -283,11 +283,11 @@ class ControlPlanner(Planner):
         self.aim(leave)
 
     def add_loop_kernel(self, equation: Equation) -> None:
-        """A loop over scalars as one step; of a `while`, as often as it says that there is more."""
-        if equation.op is while_op:
-            self.add_while_kernel(equation)
-            return
+        """A loop over scalars as one step, or as one that is repeated as long as it says that there is more."""
         is_map = is_map_loop(equation)
+        if not is_map and goes_in_pieces(equation):
+            self.add_loop_in_pieces(equation)
+            return
         loop = map_kernel(equation) if is_map else scan_kernel(equation)
         slots = {
             buffer: self.slot_of(operand)
@@ -300,18 +300,23 @@ class ControlPlanner(Planner):
         work = equation.attributes["length"] * len(equation.attributes["body"].equations)
         self.add_emitted(loop, slots, equation, map_cost(equation) if is_map else _STATEMENT_COST * work)
 
-    def add_while_kernel(self, equation: Equation) -> None:
-        loop = while_kernel(equation)
+    def add_loop_in_pieces(self, equation: Equation) -> None:
+        is_while = equation.op is while_op
+        loop = while_kernel(equation) if is_while else scan_kernel(equation)
         count: int = equation.attributes["carried"]
+        operands = equation.operands if is_while else equation.operands[1:]
         slots: dict[Value, int] = {}
-        for buffer, value, operand in zip(loop.finals, equation.outputs, equation.operands, strict=False):
+        for buffer, value, operand in zip(loop.finals, equation.outputs, operands, strict=False):
             source = self.slot_of(operand)
             slots[buffer] = self.new_slot(value, Slot("temporary", value.type.dtype.numpy, value.type.sizes))
             self.copy(source, slots[buffer])
-        for buffer, operand in zip(loop.inputs.values(), equation.operands[count:], strict=True):
+        for buffer, operand in zip(loop.inputs.values(), operands[count:], strict=True):
             slots[buffer] = self.slot_of(operand)
+        for buffer, value in zip(loop.stacked, equation.outputs[count:], strict=False):
+            slots[buffer] = self.own_slot(value)
         assert loop.rounds is not None and loop.more is not None
-        slots[loop.rounds] = self.new_slot(equation.outputs[-1], Slot("temporary", _NUMBER))
+        rounds = equation.outputs[-1] if is_while else loop.rounds
+        slots[loop.rounds] = self.new_slot(rounds, Slot("temporary", _NUMBER))
         self.add_number(slots[loop.rounds], self.number(0), 0)
         slots[loop.more] = self.scratch(loop.more.type)
         turns = self.counter(self.number(0), 0)

@@ -1,7 +1,7 @@
 """Loops over scalars as one kernel with the loop inside, whose carried values stay in registers.
 
 A `while` runs a limited number of rounds, so that signals are answered: it goes on where it was when it is called
-again, as long as it says that there is more. A `scan` runs all rounds at once.
+again, as long as it says that there is more. So does a `scan` of very many rounds; others run all rounds at once.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ from graphjit.runtime.kernel_language import STATUS_SLOT
 from .emit import EmittedKernel, Word, check_text_of, comment_of, dtype_name, filled, literal_text
 from .graph import Equation, Graph, Value
 from .kernel_facts import why_not_type
+from .kernelcost import element_cost
 from .op import Kind
 from .ops.looping import scan_op, while_op
 from .tensortype import TensorType, bool_, int64
 
 _MOST_STATEMENTS = 300
-_MOST_WORK = 1 << 26
-"""Statements that a kernel may run without a pause."""
+_MOST_WORK = 1 << 24
+"""What a kernel may cost without a pause, in additions: some 25 milliseconds."""
 
 
 def is_scalar_loop(equation: Equation) -> bool:
@@ -31,8 +32,8 @@ def is_scalar_loop(equation: Equation) -> bool:
         fits = len(body.outputs) == equation.attributes["carried"]
     elif equation.op is scan_op:
         body = equation.attributes["body"]
-        graphs, length = [body], equation.attributes["length"]
-        fits = length is not None and length * max(1, len(body.equations)) <= _MOST_WORK
+        graphs = [body]
+        fits = equation.attributes["length"] is not None
     else:
         return False
     return fits and sum(len(one.equations) for one in graphs) <= _MOST_STATEMENTS and all(map(_is_scalar, graphs))
@@ -49,11 +50,23 @@ def _is_statement(equation: Equation) -> bool:
     return equation.op.kind is Kind.VIEW or equation.op.name == "constant"
 
 
+def _cost(*graphs: Graph) -> int:
+    """What a round costs, in additions."""
+    return max(1, int(sum(1 + element_cost(one) for graph in graphs for one in graph.equations)))
+
+
+def goes_in_pieces(equation: Equation) -> bool:
+    """Whether the kernel of a scalar loop is called until it says that there is no more."""
+    if equation.op is while_op:
+        return True
+    return bool(equation.attributes["length"] * _cost(equation.attributes["body"]) > _MOST_WORK)
+
+
 @dataclass(frozen=True)
 class LoopKernel:
     """A loop's kernel, and what its words name: values of the body's graph, or these.
 
-    `finals` are the buffers of carried values when it ends; of a `while` also when it begins.
+    `finals` are the buffers of carried values when it ends; where it goes in pieces also when it begins.
     """
 
     kernel: EmittedKernel
@@ -178,7 +191,7 @@ def while_kernel(equation: Equation) -> LoopKernel:
     for place, name in fixed.items():
         writer.line(f"{name} = {places[place]}[0]")
     inputs = [*carried, *(fixed[place] for place in range(count, len(body.inputs)))]
-    limit = max(1, _MOST_WORK // 4 // max(1, len(body.equations) + len(condition.equations)))
+    limit = max(1, _MOST_WORK // _cost(body, condition))
     writer.line(f"n = {counted}[0]")
     writer.line(f"left = int64({limit})")
     _ask(writer, condition, inputs, 1)
@@ -208,26 +221,31 @@ def scan_kernel(equation: Equation) -> LoopKernel:
     """The kernel of a scalar `scan`."""
     attributes = equation.attributes
     body: Graph = attributes["body"]
-    count, sliced = attributes["carried"], attributes["sliced"]
+    count, sliced, in_pieces = attributes["carried"], attributes["sliced"], goes_in_pieces(equation)
     writer = LoopWriter()
-    inputs = {place: buffer_like(value) for place, value in enumerate(body.inputs)}
+    first = count if in_pieces else 0
+    inputs = {place: buffer_like(value) for place, value in enumerate(body.inputs) if place >= first}
     finals = tuple(map(buffer_like, body.outputs[:count]))
     stacked = tuple(map(buffer_like, body.outputs[count:]))
     pointers = {place: writer.pointer(one) for place, one in inputs.items()}
     ends = [writer.pointer(one) for one in (*finals, *stacked)]
     writer.header.append(f"    n0 = {writer.word(Word(number=attributes['length']))}")
+    pieces = _Pieces(writer) if in_pieces else None
     index = "i0"
     if attributes["reverse"]:
         writer.header.append(f"    last = {writer.word(Word(number=attributes['length'] - 1))}")
         index = "last - i0"
     carried = [writer.fresh("c") for _ in finals]
     for place, name in enumerate(carried):
-        writer.line(f"{name} = {pointers[place]}[0]")
+        writer.line(f"{name} = {ends[place] if in_pieces else pointers[place]}[0]")
     names = dict(zip(body.inputs, carried, strict=False))
     for place in range(count + sliced, len(body.inputs)):
         names[body.inputs[place]] = writer.fresh()
         writer.line(f"{names[body.inputs[place]]} = {pointers[place]}[0]")
-    writer.line("for i0 in range(n0):")
+    if pieces is None:
+        writer.line("for i0 in range(n0):")
+    else:
+        pieces.begin(max(1, _MOST_WORK // _cost(body)))
     for place in range(count, count + sliced):
         names[body.inputs[place]] = writer.fresh()
         writer.line(f"{names[body.inputs[place]]} = {pointers[place]}[{index}]", 2)
@@ -235,6 +253,37 @@ def scan_kernel(equation: Equation) -> LoopKernel:
     for value, pointer in zip(body.outputs[count:], ends[count:], strict=True):
         writer.line(f"{pointer}[{index}] = {dtype_name(value.type.dtype)}({names[value]})", 2)
     writer.hand_on(carried, body.outputs[:count], names, 2)
+    if pieces is not None:
+        pieces.end()
     for name, pointer in zip(carried, ends, strict=False):
         writer.line(f"{pointer}[0] = {name}")
-    return LoopKernel(writer.finished("scan_" + body.name), inputs, finals, stacked)
+    kernel = writer.finished("scan_" + body.name)
+    if pieces is None:
+        return LoopKernel(kernel, inputs, finals, stacked)
+    return LoopKernel(kernel, inputs, finals, stacked, pieces.rounds, pieces.more)
+
+
+class _Pieces:
+    """Writes a loop over `i0` from where it stopped before up to `n0`, with a limit of its rounds."""
+
+    def __init__(self, writer: LoopWriter) -> None:
+        self.rounds, self.more = Value(TensorType(int64, ()), "rounds"), Value(TensorType(bool_, ()), "more")
+        self._writer = writer
+        self._pointers = writer.pointer(self.rounds), writer.pointer(self.more)
+
+    def begin(self, limit: int) -> None:
+        """The head of the loop, whose body stands at indentation 2."""
+        self._writer.line(f"i0 = uint64({self._pointers[0]}[0])")
+        self._writer.line(f"left = int64({limit})")
+        self._writer.line("again = boolean(i0 < n0)")
+        self._writer.line("go = boolean(again)")
+        self._writer.line("while go:")
+
+    def end(self) -> None:
+        """The end of the body, and what stands behind the loop."""
+        self._writer.line("i0 = uint64(i0 + uint64(1))", 2)
+        self._writer.line("left = int64(left - int64(1))", 2)
+        self._writer.line("again = boolean(i0 < n0)", 2)
+        self._writer.line("go = boolean(again & (left > int64(0)))", 2)
+        self._writer.line(f"{self._pointers[0]}[0] = int64(i0)")
+        self._writer.line(f"{self._pointers[1]}[0] = again")

@@ -9,6 +9,7 @@ import pytest
 from bothways import both_ways
 
 import graphjit as gj
+from graphjit.compiler import loopkernel
 from graphjit.runtime.errors import DivisionByZeroError
 
 
@@ -192,3 +193,22 @@ def test_what_a_loop_does_for_nobody_is_dropped() -> None:
     assert float(f(gj.constant(3.0), gj.constant(1.0))) == 12.0
     text = f.dump("optimized")
     assert "sin" not in text and "carried=1" in text
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_a_very_long_scan_goes_in_pieces(reverse: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that signals are answered; it goes on where it was, and its gradient, which goes backwards, too."""
+    monkeypatch.setattr(loopkernel, "_MOST_WORK", 100)
+
+    def f(x: Any, rows: Any) -> Any:
+        with gj.GradientTape() as tape:
+            tape.watch([x, rows])
+            y = gj.scan(lambda a, b: gj.sin(a * b) + 0.5 * a, rows, x, reverse=reverse)
+        return [y, *tape.gradient(y, [x, rows])]
+
+    compiled = gj.compile(f)
+    arguments = gj.constant(0.3, gj.float64), gj.constant(np.random.default_rng(2).normal(size=101))
+    for found, wanted in zip(compiled(*arguments), f(*arguments), strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-11)
+    assert kernels_of(compiled).count("while go:") == 2
+    assert compiled.report().numpy_steps == 0
