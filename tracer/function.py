@@ -430,6 +430,25 @@ class Function:
 
         return step
 
+    def page(self, path: str | None = None) -> str:
+        """The latest trace as one offline HTML page: your source beside every stage, what each pass changed, kernels.
+
+        Args:
+          path: where to write it, if it is to be written.
+
+        Raises:
+          FailedPreconditionError: if the function was not called yet.
+        """
+        from .paging import page_of
+
+        return page_of(self, self.name, self._latest(), self.retraces(), path)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from .paging import in_notebook
+
+        return in_notebook(repr(self), None if self._last is None else self.page())
+
     def _latest(self) -> Concrete:
         if self._last is None:
             raise FailedPreconditionError(f"{self.name!r} was not called yet, so there is nothing to show")
