@@ -229,16 +229,27 @@ def _compile_kernel(text: str, symbol: str) -> Any:
     return module
 
 
-def _compile_ir(ir: str, symbol: str) -> Any:
-    """The optimised module of LLVM IR, whose function `entry` gets the symbol."""
-    machinecode = _machinecode()
-    module = machinecode.parse(ir.replace("@entry(", f"@{symbol}("))
-    machinecode.optimize(module, symbol)
+def _compile_steps(ir: str, symbol: str) -> Any:
+    """The module of LLVM IR without loops that take long, whose function `entry` gets the symbol."""
+    module = _parsed_ir(ir, symbol)
+    _machinecode().optimize_steps(module, symbol)
     return module
 
 
+def _compile_loops(ir: str, symbol: str) -> Any:
+    """The same of LLVM IR that spends its time in loops."""
+    module = _parsed_ir(ir, symbol)
+    _machinecode().optimize_loops(module, symbol)
+    return module
+
+
+def _parsed_ir(ir: str, symbol: str) -> Any:
+    return _machinecode().parse(ir.replace("@entry(", f"@{symbol}("))
+
+
 _KERNEL_LANGUAGE = _Language(".py", _compile_kernel)
-_IR = _Language(".ll", _compile_ir)
+_STEPS = _Language(".ll", _compile_steps)
+_LOOPS = _Language(".ll", _compile_loops)
 
 
 @lru_cache(maxsize=1)
@@ -255,9 +266,12 @@ def load_kernel(text: str, name: str = "kernel") -> Kernel:
     return _store().load(text, name, identity_of(text), _KERNEL_LANGUAGE)
 
 
-def load_ir(ir: str, name: str) -> Kernel:
-    """The machine code of the function `entry` of LLVM IR, kept in the folder as kernels are."""
-    return _store().load(ir, name, _digest(ir, _environment()), _IR)
+def load_ir(ir: str, name: str, has_loops: bool = False) -> Kernel:
+    """The machine code of the function `entry` of LLVM IR, kept in the folder as kernels are.
+
+    The IR has the vectors that it is to have; `has_loops` says whether it spends its time in loops.
+    """
+    return _store().load(ir, name, _digest(ir, _environment()), _LOOPS if has_loops else _STEPS)
 
 
 def kernel_counters() -> KernelCounters:

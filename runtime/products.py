@@ -90,7 +90,7 @@ def _widths(n: int, lanes: int, wide: int) -> tuple[int, ...]:
 
 def load_product(tile: Tile) -> Kernel:
     """The machine code of the products with this tile."""
-    return load_ir(product_ir(tile), "product")
+    return load_ir(product_ir(tile), "product", has_loops=True)
 
 
 # --- LLVM IR ---

@@ -21,7 +21,7 @@ def bind_ir() -> str:
         "store",
     )
     return f"""
-define internal i1 @bind_array(ptr %array, ptr %row) {{
+define internal i1 @bind_array(ptr %array, ptr %row) alwaysinline {{
 {load(ARRAY, "row", "dtype", "ndim", "place")}{load(ARRAY, "row", "shape", kind="ptr")}{root("array_type")}
 {at("type", "array", layout.TYPE)}  %is_array = icmp eq ptr %type, %array_type
   br i1 %is_array, label %look, label %no
@@ -72,7 +72,7 @@ no:
   ret i1 false
 }}
 
-define internal i1 @bind_held(ptr %row) {{
+define internal i1 @bind_held(ptr %row) alwaysinline {{
 entry:
 {load(ARRAY, "row", "source")}{load(ARRAY, "row", "what", kind="ptr")}{root("holder_array", kind="i64")}
   %fixed = icmp eq i64 %source, {FIXED}

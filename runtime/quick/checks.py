@@ -26,7 +26,7 @@ from .tables import (
 def is_usual_ir() -> str:
     """Whether calls run compiled here, and nobody listens."""
     return f"""
-define internal i1 @holds_usual(ptr %variable, ptr %usual) {{
+define internal i1 @holds_usual(ptr %variable, ptr %usual) alwaysinline {{
 {root("PyContextVar_Get", "Py_DecRef")}  %found.at = alloca ptr
   store ptr null, ptr %found.at
   %status = call i32 %PyContextVar_Get(ptr %variable, ptr null, ptr %found.at)
@@ -41,7 +41,7 @@ yes:
   ret i1 true
 }}
 
-define internal i1 @is_usual() {{
+define internal i1 @is_usual() alwaysinline {{
 {root("switch", "first_context", "first_usual", "second_context", "second_usual")}  %on = load i64, ptr %switch
   %off = icmp eq i64 %on, 0
   br i1 %off, label %first, label %no

@@ -3,7 +3,8 @@
 The first record that fits serves a call. A call that no record fits, or that anything is
 unusual about, goes to Python with nothing done. Python's code may run while guards are
 read and objects are made: a record is busy from then on, and whoever calls meanwhile
-goes to Python too. Knows nothing of programs.
+goes to Python too. What is short or stands on the usual way is marked to be inlined, as
+nothing else decides that. Knows nothing of programs.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ define i64 @entry(ptr %words) {{
 def _slow_ir() -> str:
     """Hand a call over to a Python function, with the object that was called before the arguments."""
     return f"""
-define internal i64 @size_of(ptr %tuple) {{
+define internal i64 @size_of(ptr %tuple) alwaysinline {{
   %none = icmp eq ptr %tuple, null
   br i1 %none, label %zero, label %some
 some:

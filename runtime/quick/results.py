@@ -75,20 +75,20 @@ drop:
   call void %Py_DecRef(ptr %held)
   br label %d.next"""
     return f"""
-define internal void @drop_all(ptr %list, i64 %count) {{
+define internal void @drop_all(ptr %list, i64 %count) alwaysinline {{
 {root("Py_DecRef")}{loop("d", "%count", drop, "end")}
 end:
   ret void
 }}
 
-define internal void @drop_made(ptr %record) {{
+define internal void @drop_made(ptr %record) alwaysinline {{
 {load(RECORD, "record", "output_count", "result_count")}{load(RECORD, "record", "made", "wrapped", kind="ptr")}
   call void @drop_all(ptr %wrapped, i64 %result_count)
   call void @drop_all(ptr %made, i64 %output_count)
   ret void
 }}
 
-define internal i1 @make_outputs(ptr %record, i64 %from, i64 %to) {{
+define internal i1 @make_outputs(ptr %record, i64 %from, i64 %to) alwaysinline {{
 {load(RECORD, "record", "outputs", "made", kind="ptr")}{root("PyErr_Clear", "array_type")}
 {root("Py_IncRef", "PyArray_NewFromDescr", "PyObject_CallNoArgs")}  %count = sub i64 %to, %from
 {loop("j", "%count", output, "yes")}
@@ -99,7 +99,7 @@ no:
   ret i1 false
 }}
 
-define internal i1 @make(ptr %record) {{
+define internal i1 @make(ptr %record) alwaysinline {{
 {load(RECORD, "record", "output_count", "result_count", "tail")}{load(RECORD, "record", "wrapped", kind="ptr")}
 {root("PyType_GenericAlloc", "Py_IncRef", "PyErr_Clear", "wrapper_type", "none")}{root("wrapper_spare", kind="i64")}
   %no_tail = icmp eq i64 %tail, 0
@@ -129,7 +129,7 @@ drop:
   call void %Py_DecRef(ptr %kept)
   br label %a.next"""
     return f"""
-define internal void @keep_arguments(ptr %record, i1 %hold) {{
+define internal void @keep_arguments(ptr %record, i1 %hold) alwaysinline {{
 {load(RECORD, "record", "container_count", "argument_count")}{load(RECORD, "record", "arguments", kind="ptr")}
 {root("Py_IncRef", "Py_DecRef")}  %flat = icmp eq i64 %container_count, 0
   br i1 %flat, label %end, label %all
@@ -362,7 +362,7 @@ out_of_memory:
   ret ptr null
 }}
 
-define internal ptr @perform(ptr %record) {{
+define internal ptr @perform(ptr %record) alwaysinline {{
   %ready = call i1 @make(ptr %record)
   br i1 %ready, label %start, label %slow
 start:
