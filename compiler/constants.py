@@ -28,7 +28,7 @@ def is_uniform(array: np.ndarray[Any, Any], number: bool | int | float) -> bool:
     False
     """
     kind = array.dtype.kind
-    if array.size == 0 or (kind == "b") is not isinstance(number, bool):
+    if array.size == 0 or kind == "O" or (kind == "b") is not isinstance(number, bool):
         return False
     if kind in "iu" and number != int(number):
         return False

@@ -78,12 +78,12 @@ def runs_natively(equation: Equation) -> bool:
         return False
     stacked = () if equation.op in BRANCHES else equation.outputs[equation.attributes["carried"] :]
     finals = [one for one in equation.outputs if one not in stacked]
-    known = all(one.type.is_static for one in (*finals, *_read_whole(equation)))
+    known = all(one.type.has_plain_memory for one in (*finals, *_read_whole(equation)))
     return known and all(map(_is_known, equation.graphs)) and all(map(_rows_are_known, stacked))
 
 
 def _rows_are_known(value: Value) -> bool:
-    return None not in value.type.shape[1:]
+    return None not in value.type.shape[1:] and not value.type.dtype.is_string
 
 
 def _read_whole(equation: Equation) -> tuple[Value, ...]:
@@ -96,7 +96,7 @@ def _read_whole(equation: Equation) -> tuple[Value, ...]:
 
 def _is_known(graph: Graph) -> bool:
     """Whether a graph's values have known sizes, but for what is stacked and read row by row."""
-    opened = {value for value in graph.values() if not value.type.is_static}
+    opened = {value for value in graph.values() if not value.type.has_plain_memory}
     if not opened:
         return True
     if not all(value in graph.producers and _rows_are_known(value) for value in opened):

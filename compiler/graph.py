@@ -17,7 +17,7 @@ import numpy as np
 
 from graphjit.runtime.fields import dataclass, field, replace
 
-from .tensortype import TensorType, type_of_array
+from .tensortype import TensorType, bits_of, type_of_array
 
 if TYPE_CHECKING:
     from .op import Op
@@ -72,11 +72,11 @@ class Literal:
         if not isinstance(other, Literal):
             return NotImplemented
         mine, theirs = self.array, other.array
-        return mine.dtype == theirs.dtype and mine.shape == theirs.shape and mine.tobytes() == theirs.tobytes()
+        return mine.dtype == theirs.dtype and mine.shape == theirs.shape and bits_of(mine) == bits_of(theirs)
 
     def __hash__(self) -> int:
         if self._hash is None:
-            self._hash = hash((self.array.dtype, self.array.shape, self.array.tobytes()))
+            self._hash = hash((self.array.dtype, self.array.shape, bits_of(self.array)))
         return self._hash
 
     def __repr__(self) -> str:

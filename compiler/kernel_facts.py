@@ -7,7 +7,7 @@ from .op import Kind
 from .tensortype import TensorType
 
 _KINDS = frozenset({Kind.ELEMENTWISE, Kind.REDUCTION})
-_NOT_IN_KERNELS = frozenset({"float16", "complex64", "complex128"})
+_NOT_IN_KERNELS = frozenset({"float16", "complex64", "complex128", "string"})
 
 
 def runs_in_kernel(equation: Equation) -> bool:

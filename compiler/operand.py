@@ -175,7 +175,7 @@ class Operators(ArrayMethods):
 
 
 def _compare(name: str, left: Any, right: Any) -> Any:
-    if right is None or isinstance(right, str | DType | type):
+    if right is None or isinstance(right, DType | type) or (isinstance(right, str) and not left.dtype.is_string):
         return name == "not_equal"
     return PUBLIC[name](left, right)
 
@@ -398,7 +398,14 @@ def _stack_nested(value: Any, dtype: DType | None) -> Operand:
     return stacked
 
 
-_KINDS_IN_WORDS = {"b": "booleans", "i": "integers", "u": "integers", "f": "floats", "c": "complex numbers"}
+_KINDS_IN_WORDS = {
+    "b": "booleans",
+    "i": "integers",
+    "u": "integers",
+    "f": "floats",
+    "c": "complex numbers",
+    "O": "strings",
+}
 
 
 def as_array(value: Any, dtype: DType | None = None, what: str = "value") -> np.ndarray[Any, Any]:
@@ -422,10 +429,43 @@ def _plain_array(value: Any, what: str) -> np.ndarray[Any, Any]:
         array = np.array(value, order="C", subok=False)
     except ValueError as error:
         raise InvalidArgumentError(f"{what} is not a rectangular array of numbers: {error}") from None
+    if array.dtype.kind in "SUOT" and (not array.size or _is_text(array.flat[0])):
+        return _array_of_strings(value, what)
     if array.dtype.kind not in "biufc" or array.dtype.itemsize > 16:
         raise DtypeError(f"{what} has elements of dtype {array.dtype} ({_shortened(value)}), which cannot be a tensor")
     native = array.dtype.newbyteorder("=")
     return array if array.dtype == native and array.dtype.isnative else array.astype(native)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str | bytes)
+
+
+def _array_of_strings(value: Any, what: str) -> np.ndarray[Any, Any]:
+    """Strings as byte strings; text becomes UTF-8.
+
+    Raises:
+      DtypeError: if something else is among them.
+      InvalidArgumentError: if a nested list is ragged.
+    """
+    # As objects, since NumPy would make one kind of strings of all, and cut zeros off their ends.
+    given = value if isinstance(value, np.ndarray | np.generic) else _nested_objects(value)
+    array = np.array(given, dtype=object)
+    result = np.empty(array.shape, object)
+    for place, element in enumerate(array.flat):
+        if isinstance(element, list | tuple):
+            raise InvalidArgumentError(f"{what} is not a rectangular array of strings; gj.ragged.constant takes others")
+        if not _is_text(element):
+            raise DtypeError(f"{what} holds {element!r} among strings; gj.strings.as_string writes numbers")
+        result.flat[place] = element.encode() if isinstance(element, str) else bytes(element)
+    return result
+
+
+def _nested_objects(value: Any) -> Any:
+    """Nested lists with what is in arrays and tensors among them."""
+    if isinstance(value, list | tuple):
+        return [_nested_objects(one) for one in value]
+    return np.asarray(value).tolist() if hasattr(value, "__array__") else value
 
 
 def _shortened(value: Any) -> str:
@@ -460,6 +500,11 @@ def _converted(array: np.ndarray[Any, Any], value: Any, dtype: DType, what: str)
         return array
     source, target = array.dtype.kind, dtype.numpy.kind
     empty_list = array.size == 0 and not isinstance(value, np.ndarray)
+    if "O" in (source, target) and not empty_list:
+        hint = "gj.strings.to_number reads numbers" if source == "O" else "gj.strings.as_string writes them as strings"
+        raise DtypeError(
+            f"{what} holds {_KINDS_IN_WORDS[source]} ({_shortened(value)}), which cannot become {dtype.name}; {hint}"
+        )
     if not empty_list and _order(source) > _order(target):
         raise DtypeError(
             f"{what} holds {_KINDS_IN_WORDS[source]} ({_shortened(value)}), which cannot become {dtype.name}; "
@@ -474,7 +519,7 @@ def _converted(array: np.ndarray[Any, Any], value: Any, dtype: DType, what: str)
 
 
 def _order(kind: str) -> int:
-    return {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}[kind]
+    return {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3, "O": 4}[kind]
 
 
 def require_same_dtype(types: Sequence[TensorType]) -> DType:

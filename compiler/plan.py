@@ -152,7 +152,7 @@ class Planner:
         if home not in self.numbers:
             kind: SlotKind = "output" if self.is_output(home) and home not in self.in_place.copied else "temporary"
             type = home.type
-            if type.is_static:
+            if type.has_plain_memory:
                 self.new_slot(home, Slot(kind, type.dtype.numpy, type.sizes))
             else:
                 self.new_slot(home, Slot(kind, type.dtype.numpy, dynamic=True))
@@ -186,7 +186,7 @@ class Planner:
 
     def plan(self) -> Program:
         for value in self.graph.inputs:
-            self.new_slot(value, Slot("input", value.type.dtype.numpy, value.type.sizes))
+            self.new_slot(value, _slot_of_given("input", value.type))
         for equation in self.in_place.order[: self.in_place.tail]:
             self.add(equation)
         outputs = self.inputs_returned()
@@ -255,7 +255,7 @@ class Planner:
 
     def add_constant(self, equation: Equation) -> None:
         array = equation.attributes["value"].array
-        number = self.new_slot(equation.output, Slot("constant", array.dtype, array.shape))
+        number = self.new_slot(equation.output, _slot_of_given("constant", equation.output.type))
         self.constants[number] = array
 
     def add_kernel(self, equation: Equation) -> None:
@@ -445,6 +445,11 @@ def emit_piece(equation: Equation, piece: Piece, source: Source) -> tuple[Emitte
         {outside: _layout_of_piece(equation, piece)},
     )
     return emit_kernel(nest), inside, outside
+
+
+def _slot_of_given(kind: SlotKind, type: TensorType) -> Slot:
+    """The slot of what is there before the first step; a dynamic one for what may only be passed on as an array."""
+    return Slot(kind, type.dtype.numpy, type.sizes, dynamic=not type.has_plain_memory)
 
 
 def _size(value: Value) -> int:

@@ -29,10 +29,10 @@ class DType:
 
     __slots__ = ("as_numpy_dtype", "name", "numpy", "short")
 
-    def __init__(self, name: str, short: str) -> None:
+    def __init__(self, name: str, short: str, numpy: type | None = None) -> None:
         self.name = name
         self.short = short
-        self.numpy: np.dtype[Any] = np.dtype(name)
+        self.numpy: np.dtype[Any] = np.dtype(numpy or name)
         self.as_numpy_dtype: type = self.numpy.type
 
     @property
@@ -59,6 +59,11 @@ class DType:
     def is_complex(self) -> bool:
         """Whether it is complex64 or complex128."""
         return self.numpy.kind == "c"
+
+    @property
+    def is_string(self) -> bool:
+        """Whether its elements are byte strings."""
+        return self.numpy.kind == "O"
 
     @property
     def size(self) -> int:
@@ -113,13 +118,17 @@ float32 = DType("float32", "f32")
 float64 = DType("float64", "f64")
 complex64 = DType("complex64", "c64")
 complex128 = DType("complex128", "c128")
+string = DType("string", "str", object)
+"""Byte strings of any length: Python's `bytes` in an object array. Text is kept as UTF-8."""
 
 ALL_DTYPES: tuple[DType, ...] = (
     bool_, int8, int16, int32, int64, uint8, uint16, uint32, uint64,
     float16, float32, float64, complex64, complex128,
 )  # fmt: skip
-_BY_NUMPY: dict[np.dtype[Any], DType] = {dtype.numpy: dtype for dtype in ALL_DTYPES}
-BY_SHORT_NAME: dict[str, DType] = {dtype.short: dtype for dtype in ALL_DTYPES}
+"""The dtypes of numbers and truth values."""
+_BY_NUMPY: dict[np.dtype[Any], DType] = {dtype.numpy: dtype for dtype in (*ALL_DTYPES, string)}
+BY_SHORT_NAME: dict[str, DType] = {dtype.short: dtype for dtype in (*ALL_DTYPES, string)}
+_KINDS_OF_STRINGS = "OSUT"
 
 
 def _dtype_or_none(value: object) -> DType | None:
@@ -132,10 +141,14 @@ def _dtype_or_none(value: object) -> DType | None:
         return int32
     if value is float:
         return float32
+    if value == "string":
+        return string
     try:
         numpy_dtype = np.dtype(value)  # type: ignore[call-overload]  # any object: that is the question
     except (TypeError, ValueError):
         return None
+    if numpy_dtype.kind in _KINDS_OF_STRINGS:
+        return string
     return _BY_NUMPY.get(numpy_dtype.newbyteorder("=")) if numpy_dtype.kind in "biufc" else None
 
 
@@ -156,7 +169,7 @@ def as_dtype(value: object) -> DType:
             return known
     found = None if value is None else _dtype_or_none(value)
     if found is None:
-        names = ", ".join(dtype.name for dtype in ALL_DTYPES)
+        names = ", ".join(dtype.name for dtype in (*ALL_DTYPES, string))
         raise DtypeError(f"{value!r} is not a dtype of graphjit; there are {names}")
     return found
 
@@ -298,6 +311,11 @@ class TensorType:
         return None not in self.shape
 
     @property
+    def has_plain_memory(self) -> bool:
+        """Whether a value is a known number of bytes, which can be copied and viewed as such; strings are objects."""
+        return None not in self.shape and not self.dtype.is_string
+
+    @property
     def sizes(self) -> tuple[int, ...]:
         """The shape, where every size is known."""
         if None in self.shape:
@@ -340,6 +358,11 @@ def element_count(shape: Sequence[Any]) -> int:
 def type_of_array(array: np.ndarray[Any, Any]) -> TensorType:
     """The type of a NumPy array."""
     return TensorType(as_dtype(array.dtype), array.shape)
+
+
+def bits_of(array: np.ndarray[Any, Any]) -> Any:
+    """What is equal for two arrays of one dtype and shape exactly if all their elements are the same to the bit."""
+    return tuple(array.ravel().tolist()) if array.dtype.kind == "O" else array.tobytes()
 
 
 def broadcast_dimension(a: Dimension, b: Dimension) -> Dimension:

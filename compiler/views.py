@@ -41,12 +41,12 @@ def place_of_view(equation: Equation, source: Place) -> Place | None:
 
 
 def find_places(graph: Graph) -> dict[Value, Place]:
-    """The place of every value of static shape; views that would need a copy are left out."""
-    places: dict[Value, Place] = {value: own_place(value) for value in graph.inputs if value.type.is_static}
+    """The place of every value of known size; views that would need a copy are left out."""
+    places: dict[Value, Place] = {value: own_place(value) for value in graph.inputs if value.type.has_plain_memory}
     for equation in graph.equations:
         if equation.op.kind is not Kind.VIEW:
             places.update(
-                (value, place_of_result(equation, value)) for value in equation.outputs if value.type.is_static
+                (value, place_of_result(equation, value)) for value in equation.outputs if value.type.has_plain_memory
             )
             continue
         source = places.get(equation.operands[0])

@@ -196,7 +196,9 @@ class _Plan:
         """By row, the steps that need Python; at other rows the walk stops for signals only."""
         order = (*self.program.inputs, *self.fixed_outputs())
         self.filled = order
-        self.emptied = tuple(n for n, slot in self.program.slots.items() if slot.dynamic or n in order)
+        self.emptied = tuple(
+            n for n, slot in self.program.slots.items() if (slot.dynamic and slot.kind != "constant") or n in order
+        )
         self.binding = _words([(len(self.program.inputs), len(order), *order)])
 
     def _paused_steps(self) -> dict[int, NumpyStep | ControlStep]:
@@ -230,7 +232,7 @@ class _Plan:
                 self._add(row, number)
                 spent = 0 if row[0] == walk.PAUSE else spent + cost
         first_rows.append(len(self.rows))
-        if any(self.program.slots[number].count for number in self.program.outputs):
+        if any(self.program.slots[number].dynamic for number in self.program.outputs):
             self._add((walk.PAUSE,), len(self.program.steps))
         self._add((walk.END,), len(self.program.steps))
         self._aim(first_rows, costs)

@@ -220,7 +220,7 @@ def _converted_input(source: Any, apart: _TakenApart, call: Call) -> Input | Non
 
 
 def _is_plain(array: Array) -> bool:
-    return array.flags.c_contiguous and array.flags.aligned
+    return array.flags.c_contiguous and array.flags.aligned and array.dtype.kind != "O"
 
 
 def _has_array(value: Any) -> bool:

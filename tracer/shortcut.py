@@ -39,7 +39,7 @@ def _add_parts(values: Iterable[Any], parts: list[Any], arrays: list[Any]) -> bo
         cls = type(value)
         if cls is Tensor:
             array = value._array
-        elif cls is np.ndarray and value.dtype.isnative:
+        elif cls is np.ndarray and value.dtype.isnative and value.dtype.kind in "biufc":
             array = value
         elif cls is int or cls is bool or cls is str or value is None:
             parts.append(cls)

@@ -18,7 +18,7 @@ from weakref import ref
 
 import numpy as np
 
-from graphjit.compiler.operand import Operand
+from graphjit.compiler.operand import Operand, as_array
 from graphjit.compiler.tensortype import DType, TensorShape, TensorSpec, TensorType, as_dtype
 from graphjit.compiler.writer import Symbol, leaked
 from graphjit.runtime.errors import DtypeError, SignatureError
@@ -350,6 +350,8 @@ def native_array(value: Any, what: str) -> Array:
         raise SignatureError(f"{what} is a masked array, whose mask would be lost; use its .data or .filled()")
     array = np.asarray(value)
     try:
+        if array.dtype.kind in "OSUT":
+            return as_array(array, what=what)
         dtype = as_dtype(array.dtype)
     except DtypeError:
         raise SignatureError(

@@ -192,6 +192,11 @@ class Trace(CallingWriter, StateInterpreter):
 
     def adopt_array(self, array: Array, converted: Array) -> Operand:
         wanted = as_dtype(converted.dtype)
+        if wanted.is_string:
+            raise TraceError(
+                "an array of strings is used inside of a compiled function, which could not tell when it changes; "
+                "hand it over as an argument, or make a tensor of it outside with gj.constant"
+            )
         symbol = self._adoption(array, converted)
         return symbol if symbol.type.dtype is wanted else PUBLIC["cast"](symbol, wanted)
 

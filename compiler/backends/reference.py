@@ -125,9 +125,17 @@ def _run(equation: Equation, operands: Sequence[Array]) -> list[Array]:
     except Exception as error:
         error.add_note(f"while running {equation.op.name} at {describe(equation.location)}")
         raise
-    found = [np.asarray(result) for result in (results if equation.op.several else (results,))]
+    results = results if equation.op.several else (results,)
+    found = [_as_array(result, value.type) for result, value in zip(results, equation.outputs, strict=False)]
+    if len(results) != len(equation.outputs):
+        found = [np.asarray(result) for result in results]
     _check(equation, found)
     return found
+
+
+def _as_array(result: Any, type: TensorType) -> Array:
+    # NumPy would make an array of characters of a single byte string.
+    return np.asarray(result, object) if type.dtype.is_string else np.asarray(result)
 
 
 def _check(equation: Equation, found: Sequence[Array]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -26,7 +27,11 @@ def read_literal(tokens: Tokens, wanted: TensorType) -> Literal:
         return Literal(_decoded(tokens, wanted))
     if wanted.rank == 0 or tokens.at("["):
         elements = list(_nested(tokens, wanted, 0))
+        if wanted.dtype.is_string:
+            return Literal(_of_strings(elements, wanted))
         return Literal(np.array(elements, dtype=wanted.dtype.numpy).reshape(wanted.sizes))
+    if wanted.dtype.is_string:
+        tokens.fail("strings are written one by one")
     if wanted.byte_count > tokens.splat_bytes:
         tokens.fail(f"an array of one repeated element has at most {tokens.splat_bytes} bytes here, not {wanted}")
     return Literal(np.full(wanted.sizes, _element(tokens, wanted.dtype)))
@@ -34,6 +39,8 @@ def read_literal(tokens: Tokens, wanted: TensorType) -> Literal:
 
 def _decoded(tokens: Tokens, wanted: TensorType) -> np.ndarray[Any, Any]:
     token = tokens.take_kind("string", "a string in base64")
+    if wanted.dtype.is_string:
+        tokens.fail("strings are written one by one", token)
     try:
         data = base64.b64decode(token.text[1:-1], validate=True)
     except (binascii.Error, ValueError):
@@ -59,9 +66,25 @@ def _nested(tokens: Tokens, wanted: TensorType, axis: int) -> Iterator[Any]:
 def _element(tokens: Tokens, dtype: DType) -> Any:
     if dtype.is_bool:
         return _boolean(tokens)
+    if dtype.is_string:
+        return _string(tokens)
     if dtype.is_complex:
         return _complex(tokens, dtype)
     return _number(tokens, dtype.numpy)
+
+
+def _of_strings(elements: list[Any], wanted: TensorType) -> np.ndarray[Any, Any]:
+    array = np.empty(len(elements), object)
+    array[:] = elements
+    return array.reshape(wanted.sizes)
+
+
+def _string(tokens: Tokens) -> bytes:
+    token = tokens.take_kind("string", "a string")
+    try:
+        return str(json.loads(token.text)).encode("latin-1")
+    except ValueError:
+        tokens.fail("a string of an array has characters that stand for bytes", token)
 
 
 def _boolean(tokens: Tokens) -> Any:

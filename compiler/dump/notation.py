@@ -2,6 +2,7 @@
 
     integer 3   float 1.5, nan, -inf   text "same"   true false none   tuple (1, 2)
     dtype f32   type f32[2,?]
+    string  "caf\\u00c3\\u00a9", in arrays: each character stands for a byte
     array   dense<f32[2]: [1.0, -0.0]>, dense<f32[9]: 1.0> (all alike), dense<f32[99]: base64 "...">
     graph   a nested block
     0x7ff8000000000001 is a float given by its bits, for NaNs that no word names
@@ -77,6 +78,8 @@ def _format_float(value: float) -> str:
 def format_literal(literal: Literal, shorten: bool = False) -> str:
     """The notation of a constant array."""
     array = literal.array
+    if literal.type.dtype.is_string:
+        return f"dense<{literal.type}: {_format_strings(array, shorten)}>"
     return f"dense<{literal.type}: {_format_elements(array, shorten)}>"
 
 
@@ -89,6 +92,15 @@ def _format_elements(array: np.ndarray[Any, Any], shorten: bool) -> str:
         return "..."
     little = array.astype(array.dtype.newbyteorder("<"), copy=False)
     return f'base64 "{base64.b64encode(little.tobytes()).decode("ascii")}"'
+
+
+def _format_strings(array: np.ndarray[Any, Any], shorten: bool) -> str:
+    """Strings as JSON has them, of characters that stand for bytes."""
+    if shorten and array.size > SHOWN_ELEMENTS:
+        return "..."
+    if array.ndim == 0:
+        return json.dumps(array[()].decode("latin-1"))
+    return "[" + ", ".join(_format_strings(np.asarray(part, object), shorten) for part in array) + "]"
 
 
 def _all_alike(array: np.ndarray[Any, Any]) -> bool:

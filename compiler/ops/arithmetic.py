@@ -45,7 +45,8 @@ conj = unary(
 )  # fmt: skip
 add = binary(
     "add", np.add, "{0} + {1}", [lambda g, z, x, y: g, lambda g, z, x, y: g],
-    doc="x + y, element by element.", dtypes="iufc", commutes=True, unit=-0.0,
+    doc="x + y, element by element; strings are put one behind the other.",
+    dtypes="iufcO", commutes=True, unit=-0.0,
 )  # fmt: skip
 subtract = binary(
     "subtract", np.subtract, "{0} - {1}", [lambda g, z, x, y: g, lambda g, z, x, y: -g],

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from graphjit.runtime.errors import DtypeError
+
 from ..dispatch import apply, current_interpreter
 from ..op import Example, Kind, Op, declare
 from ..operand import PUBLIC, Operand, as_array, as_operand, for_numpy, holds_operand, public, require_kind
@@ -21,6 +23,13 @@ def _converted(x: Array, dtype: DType) -> Array:
     return np.asarray(convert(source, dtype.name))
 
 
+def _cast_type(types: tuple[TensorType, ...], *, dtype: DType) -> tuple[TensorType, ...]:
+    require_kind(types[0], "biufc", "what is cast to numbers")
+    if dtype.is_string:
+        raise DtypeError("numbers are not cast to strings; gj.strings.as_string writes them")
+    return (TensorType(dtype, types[0].shape),)
+
+
 def _cast_gradient(g: Any, y: Any, x: Any, *, dtype: DType) -> Any:
     """g as x's dtype; integers carry no gradient."""
     flows = x.type.dtype.is_floating or x.type.dtype.is_complex
@@ -33,7 +42,7 @@ cast_op = declare(
     Op(
         name="cast",
         kind=Kind.ELEMENTWISE,
-        infer=lambda types, *, dtype: (TensorType(dtype, types[0].shape),),
+        infer=_cast_type,
         numpy=lambda x, *, dtype: _converted(x, dtype),
         kernel="{0}",  # every result is made by its dtype's constructor
         gradient=[_cast_gradient],
@@ -79,7 +88,9 @@ def cast(x: Any, dtype: Any, name: str | None = None) -> Any:
     """
     wanted = as_dtype(dtype)
     if isinstance(x, bool | int | float | complex | list | tuple) and not holds_operand(x):
-        return current_interpreter().constant(_converted(_widest(x), wanted))
+        widest = _widest(x)
+        if widest.dtype.kind in "biufc" and not wanted.is_string:
+            return current_interpreter().constant(_converted(widest, wanted))
     operand = as_operand(x)
     if operand.type.dtype is wanted:
         return operand

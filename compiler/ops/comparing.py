@@ -10,10 +10,10 @@ from ..families import FLAT, binary, comparison, unary
 from ..operand import PUBLIC, as_operands, for_numpy, public
 
 equal = comparison(
-    "equal", np.equal, "==", doc="x == y, element by element; NaN equals nothing.", dtypes="biufc", commutes=True
+    "equal", np.equal, "==", doc="x == y, element by element; NaN equals nothing.", dtypes="biufcO", commutes=True
 )
 not_equal = comparison(
-    "not_equal", np.not_equal, "!=", doc="x != y, element by element.", dtypes="biufc", commutes=True
+    "not_equal", np.not_equal, "!=", doc="x != y, element by element.", dtypes="biufcO", commutes=True
 )
 less = comparison("less", np.less, "<", doc="x < y, element by element.")
 less_equal = comparison("less_equal", np.less_equal, "<=", doc="x <= y, element by element.")

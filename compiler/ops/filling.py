@@ -32,12 +32,21 @@ from .sources import iota_op
 
 
 def _filled(shape: tuple[int, ...], value: Any, dtype: DType) -> Any:
-    scalar = constant(value, dtype)
+    scalar = constant(_element(value, dtype), dtype)
     return scalar if shape == () else apply(broadcast_to_op, scalar, shape=shape)
 
 
 def _filled_array(shape: Shape, value: Any, dtype: DType) -> np.ndarray[Any, Any]:
-    return np.full([size or 0 for size in shape], value, dtype=dtype.numpy)
+    return np.full([size or 0 for size in shape], _element(value, dtype), dtype=dtype.numpy)
+
+
+def _element(value: Any, dtype: DType) -> Any:
+    """Zero among strings is the empty one."""
+    if not dtype.is_string:
+        return value
+    if value == 0:
+        return b""
+    raise DtypeError("there are no strings of ones; gj.fill repeats a string")
 
 
 fill_like_op: Op = declare(
@@ -92,7 +101,7 @@ def _filled_with(shape: Any, value: int, dtype: Any) -> Any:
     wanted = as_dtype(dtype)
     sizes = static_shape(shape)
     if isinstance(sizes, Operand):
-        return broadcast_to(constant(value, wanted), sizes)
+        return broadcast_to(constant(_element(value, wanted), wanted), sizes)
     if any(size < 0 for size in sizes):
         raise ShapeError(f"a tensor of shape {list(sizes)} is asked for; sizes are not negative")
     return _filled(sizes, value, wanted)

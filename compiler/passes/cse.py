@@ -39,7 +39,7 @@ def cse(graph: Graph) -> Graph:
 
 def _key(equation: Equation, order: Mapping[Value, int]) -> Hashable:
     operands = [order[value] for value in equation.operands]
-    # A product of complex numbers is rounded in the order of its factors.
-    if equation.op.commutes and not equation.operands[0].type.dtype.is_complex:
+    # A product of complex numbers is rounded in the order of its factors, and a sum of strings joins them in order.
+    if equation.op.commutes and equation.operands[0].type.dtype.numpy.kind not in "cO":
         operands.sort()
     return equation.op.name, tuple(operands), attributes_key(equation.attributes)

@@ -476,7 +476,7 @@ class _Materializer:
 
     def run(self) -> Graph:
         for value in self.graph.inputs:
-            if value.type.is_static:
+            if value.type.has_plain_memory:
                 self.places[value] = own_place(value)
         for equation in self.graph.equations:
             self.add(equation)
@@ -498,14 +498,14 @@ class _Materializer:
     def append(self, equation: Equation) -> None:
         self.equations.append(equation)
         for value in equation.outputs:
-            if value.type.is_static:
+            if value.type.has_plain_memory:
                 self.places[value] = place_of_result(equation, value)
         if is_computed(equation):
             self.computed.update(equation.outputs)
 
     def add_view(self, equation: Equation) -> None:
         source = self.places.get(equation.operands[0])
-        if source is None or not equation.output.type.is_static:
+        if source is None or not equation.output.type.has_plain_memory:
             self.equations.append(equation)
             return
         place = place_of_view(equation, source)

@@ -9,7 +9,7 @@ _link = _os.path.join(_os.path.dirname(__file__), "compiler")
 if _os.path.islink(_link):
     __path__.insert(0, _os.path.dirname(_os.path.realpath(_link)))
 
-from graphjit import autodiff, autograph, bitwise, config, debugging, errors, linalg, math, nest, nn, random
+from graphjit import autodiff, autograph, bitwise, config, debugging, errors, linalg, math, nest, nn, random, strings
 from graphjit.compiler.dispatch import set_default_interpreter as _set_default_interpreter
 from graphjit.compiler.ops import (
     arithmetic as _arithmetic,
@@ -121,6 +121,7 @@ from graphjit.compiler.tensortype import (
     int16,
     int32,
     int64,
+    string,
     uint8,
     uint16,
     uint32,
@@ -280,6 +281,8 @@ __all__ = [
     "size",
     "slice",
     "std",
+    "string",
+    "strings",
     "sum",
     "switch_case",
     "take",

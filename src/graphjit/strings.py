@@ -1,0 +1,3 @@
+"""gj.strings: tensors of strings."""
+
+from graphjit.compiler.ops.strings import *
