@@ -20,6 +20,7 @@ from .op import Differentiability, Example, Gradient, Kind, Op, declare
 from .operand import (
     FOR_NUMPY,
     PUBLIC,
+    Composite,
     as_operand,
     as_operands,
     is_operand_like,
@@ -159,6 +160,8 @@ def unary(
     op = elementwise(name, 1, numpy, kernel, gradient, doc, dtypes, result, domain, facts)
 
     def function(x: Any, name: str | None = None) -> Any:
+        if isinstance(x, Composite):
+            return x.elementwise(named, (x,))
         return apply(op, as_operand(x))
 
     named: UnaryFunction = _named(function, name, _documentation(doc, op, "x"), "graphjit", op)
@@ -181,6 +184,10 @@ def binary(
     op = elementwise(name, 2, numpy, kernel, gradient, doc, dtypes, result, domain, facts)
 
     def function(x: Any, y: Any, name: str | None = None) -> Any:
+        if isinstance(x, Composite):
+            return x.elementwise(named, (x, y))
+        if isinstance(y, Composite):
+            return y.elementwise(named, (x, y))
         return apply(op, *as_operands(x, y))
 
     named: BinaryFunction = _named(function, name, _documentation(doc, op, "x, y"), "graphjit", op)
@@ -304,6 +311,8 @@ def reduction(
     )
 
     def function(input_tensor: Any, axis: Any = None, keepdims: bool = False, name: str | None = None) -> Any:
+        if isinstance(input_tensor, Composite):
+            return input_tensor.reduced(named, axis, keepdims)
         operand = as_operand(input_tensor)
         axes = axes_argument(axis, operand.type.rank)
         return apply(op, operand, axis=axes, keepdims=bool(keepdims))

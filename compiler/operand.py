@@ -285,6 +285,34 @@ class ReadsAsOperand(Operators):
         """The operand that stands for what is held now; a new one each time."""
 
 
+class Composite(Operators):
+    """A structure of tensors that ops take as one thing: a ragged or a sparse tensor."""
+
+    __slots__ = ()
+
+    @property
+    @abstractmethod
+    def dtype(self) -> DType:
+        """The element type."""
+
+    @property
+    @abstractmethod
+    def flat_values(self) -> Any:
+        """The elements, as one operand."""
+
+    @abstractmethod
+    def with_flat_values(self, values: Any) -> Any:
+        """The same structure with other elements."""
+
+    @abstractmethod
+    def elementwise(self, function: Callable[..., Any], operands: tuple[Any, ...]) -> Any:
+        """What an elementwise function gives for operands of which this is one."""
+
+    @abstractmethod
+    def reduced(self, function: Callable[..., Any], axis: Any, keepdims: bool) -> Any:
+        """What a reduction gives for this."""
+
+
 class AdaptingNumber:
     """A Python number whose value is only known when the graph runs, and which takes any dtype, as a literal does."""
 
@@ -320,6 +348,11 @@ def as_operand(value: Any, dtype: DType | None = None, what: str = "value") -> O
         return value.adapted(dtype)
     if holds_operand(value):
         return _stack_nested(value, dtype)
+    if isinstance(value, Composite):
+        raise DtypeError(
+            f"{what} is a {type(value).__name__}, which this function does not take; make a tensor of it first "
+            "(to_tensor() of a ragged one, gj.sparse.to_dense of a sparse one), or use its flat_values"
+        )
     converted = as_array(value, dtype, what)
     if isinstance(value, np.ndarray):
         return current_interpreter().adopt_array(value, converted)
@@ -571,6 +604,7 @@ __all__ = [
     "FOR_NUMPY",
     "PUBLIC",
     "AdaptingNumber",
+    "Composite",
     "Operand",
     "Operators",
     "ReadsAsOperand",

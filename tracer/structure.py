@@ -69,6 +69,15 @@ def flatten(value: Any) -> tuple[list[Any], Any]:
     return leaves, structure
 
 
+def flatten_down_to(value: Any, kind: type) -> tuple[list[Any], Any]:
+    """The leaves of a nested value, instances of `kind` among them, and its structure."""
+    flatten(value)  # registers classes that have fields
+    leaves, structure = optree.tree_flatten(
+        value, lambda one: isinstance(one, kind), none_is_leaf=True, namespace=NAMESPACE
+    )
+    return leaves, structure
+
+
 def unflatten(structure: Any, leaves: Iterable[Any]) -> Any:
     """The nested value with this structure and these leaves."""
     return optree.tree_unflatten(structure, leaves)

@@ -18,6 +18,7 @@ from graphjit.compiler.tensortype import TensorShape
 from graphjit.compiler.writer import GraphWriter
 from graphjit.runtime.errors import DtypeError, FailedPreconditionError, InvalidArgumentError, ShapeError
 
+from .composite import Elements
 from .jacobian import VectorProduct, batch_rows, filled, jacobian_rows, require_tensor
 from .latest import note_latest
 from .state import State
@@ -152,7 +153,7 @@ class GradientTape:
           FailedPreconditionError: before the tape's `with`.
         """
         recorder = self._current()
-        for leaf in flatten(tensor)[0]:
+        for leaf in flatten(Elements(tensor).bare)[0]:
             require_watchable(leaf, "what is to be watched")
             if is_differentiable(leaf.dtype):
                 recorder.watch(leaf)
@@ -228,14 +229,15 @@ class GradientTape:
         """
         unconnected = as_unconnected(unconnected_gradients)
         self._current()
-        seeds = _seeds(target, output_gradients)
-        leaves, structure = _sources(sources)
+        bare_target, bare_sources = Elements(target).bare, Elements(sources)
+        seeds = _seeds(bare_target, None if output_gradients is None else Elements(output_gradients).bare)
+        leaves, structure = _sources(bare_sources.bare)
         recorder = self._released()
         found = backward(recorder.recording, seeds, leaves)
         gradients = [found.of(source) for source in leaves]
-        self._keep_outline(recorder, flatten(target)[0], leaves, gradients)
+        self._keep_outline(recorder, flatten(bare_target)[0], leaves, gradients)
         answers = [connected(gradient, source, unconnected) for gradient, source in zip(gradients, leaves, strict=True)]
-        return unflatten(structure, answers)
+        return bare_sources.restored(unflatten(structure, answers))
 
     def jacobian(
         self,

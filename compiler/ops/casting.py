@@ -10,7 +10,7 @@ from graphjit.runtime.errors import DtypeError
 
 from ..dispatch import apply, current_interpreter
 from ..op import Example, Kind, Op, declare
-from ..operand import PUBLIC, Operand, as_array, as_operand, for_numpy, holds_operand, public, require_kind
+from ..operand import PUBLIC, Composite, Operand, as_array, as_operand, for_numpy, holds_operand, public, require_kind
 from ..tensortype import DType, TensorType, as_dtype, bool_, float16, float32, float64, int8, int32, int64, uint8
 
 Array = np.ndarray[Any, Any]
@@ -87,6 +87,8 @@ def cast(x: Any, dtype: Any, name: str | None = None) -> Any:
     gj.Tensor([ 1 -1], shape=(2,), dtype=int32) 44
     """
     wanted = as_dtype(dtype)
+    if isinstance(x, Composite):
+        return x.with_flat_values(cast(x.flat_values, wanted))
     if isinstance(x, bool | int | float | complex | list | tuple) and not holds_operand(x):
         widest = _widest(x)
         if widest.dtype.kind in "biufc" and not wanted.is_string:

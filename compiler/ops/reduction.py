@@ -16,7 +16,7 @@ from ..batchrules import axes_shift
 from ..dispatch import apply
 from ..families import FLAT, ReductionKernel, axes_argument, infer_reduction, reduction
 from ..op import Example, Kind, Op, declare
-from ..operand import PUBLIC, as_operand, public
+from ..operand import PUBLIC, Composite, as_operand, public
 from ..tensortype import DType, TensorType, as_dtype, bool_, element_count, int64, normalize_axes
 from .arithmetic import floordiv
 from .broadcasting import broadcast_to_shape_of
@@ -272,6 +272,8 @@ def reduce_mean(input_tensor: Any, axis: Any = None, keepdims: bool = False, nam
     >>> print(gj.reduce_mean([[1.0, 2.0], [3.0, 4.0]], axis=0), gj.reduce_mean([1, 2]).numpy())
     gj.Tensor([2. 3.], shape=(2,), dtype=float32) 1
     """
+    if isinstance(input_tensor, Composite):
+        return input_tensor.reduced(reduce_mean, axis, keepdims)
     operand = as_operand(input_tensor)
     axes = axes_argument(axis, operand.type.rank)
     return apply(mean_op, operand, axis=axes, keepdims=bool(keepdims))

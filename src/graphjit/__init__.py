@@ -32,6 +32,7 @@ from graphjit.compiler.ops import (
     positions as _positions,
     reduction as _reduction,
     rounding as _rounding,
+    rows as _rows,
     scanning as _scanning,
     scattering as _scattering,
     selecting as _selecting,
@@ -153,13 +154,14 @@ from graphjit.tracer.unconnected import UnconnectedGradients
 from graphjit.tracer.variable import Variable
 
 if _typing.TYPE_CHECKING:
-    from graphjit import keras, train
+    from graphjit import keras, ragged, train
     from graphjit.nn import data, initializers, losses, metrics, optimizers
     from graphjit.nn.checkpoint import Checkpoint, CheckpointManager
     from graphjit.nn.saving import LoadedModule, load, save
     from graphjit.runtime.buffers import memory_report
     from graphjit.tracer.compare import Comparison, compare
     from graphjit.tracer.explain_gradient import GradientExplanation, explain_gradient
+    from graphjit.tracer.ragged.raggedtensor import RaggedTensor
 
 _set_default_interpreter(_EagerInterpreter())
 
@@ -181,6 +183,7 @@ __all__ = [
     "GradientTape",
     "LoadedModule",
     "Module",
+    "RaggedTensor",
     "RetraceWarning",
     "Tensor",
     "TensorArray",
@@ -264,6 +267,7 @@ __all__ = [
     "print",
     "prod",
     "py_function",
+    "ragged",
     "random",
     "range",
     "rank",
@@ -333,6 +337,7 @@ _LATER = {
     "Comparison": "graphjit.tracer.compare",
     "compare": "graphjit.tracer.compare",
     "GradientExplanation": "graphjit.tracer.explain_gradient",
+    "RaggedTensor": "graphjit.tracer.ragged.raggedtensor",
     "explain_gradient": "graphjit.tracer.explain_gradient",
     "memory_report": "graphjit.runtime.buffers",
     "Checkpoint": "graphjit.nn.checkpoint",
@@ -350,6 +355,7 @@ _MODULES_LATER = {
     "metrics": "graphjit.nn.metrics",
     "optimizers": "graphjit.nn.optimizers",
     "train": "graphjit.train",
+    "ragged": "graphjit.ragged",
 }
 
 
