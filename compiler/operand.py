@@ -348,11 +348,6 @@ def as_operand(value: Any, dtype: DType | None = None, what: str = "value") -> O
         return value.adapted(dtype)
     if holds_operand(value):
         return _stack_nested(value, dtype)
-    if isinstance(value, Composite):
-        raise DtypeError(
-            f"{what} is a {type(value).__name__}, which this function does not take; make a tensor of it first "
-            "(to_tensor() of a ragged one, gj.sparse.to_dense of a sparse one), or use its flat_values"
-        )
     converted = as_array(value, dtype, what)
     if isinstance(value, np.ndarray):
         return current_interpreter().adopt_array(value, converted)
@@ -458,6 +453,11 @@ def as_array(value: Any, dtype: DType | None = None, what: str = "value") -> np.
 def _plain_array(value: Any, what: str) -> np.ndarray[Any, Any]:
     if value is None:
         raise DtypeError(f"{what} is None, where a tensor is needed")
+    if isinstance(value, Composite):
+        raise DtypeError(
+            f"{what} is a {type(value).__name__}, which this function does not take; make a tensor of it first "
+            "(to_tensor() of a ragged one, gj.sparse.to_dense of a sparse one), or use its flat_values"
+        )
     try:
         array = np.array(value, order="C", subok=False)
     except ValueError as error:

@@ -16,7 +16,7 @@ from graphjit.runtime.errors import DivisionByZeroError, InvalidArgumentError, S
 from ..dispatch import apply
 from ..families import FLAT, BinaryFunction, binary, elementwise, unary
 from ..op import Example
-from ..operand import FOR_NUMPY, PUBLIC, as_operand, as_operands, for_numpy, public, require_kind
+from ..operand import FOR_NUMPY, PUBLIC, Composite, as_operand, as_operands, for_numpy, public, require_kind
 from ..tensortype import TensorShape, TensorType, float64
 from ..writer import static_value
 
@@ -140,6 +140,9 @@ def divide(x: Any, y: Any, name: str | None = None) -> Any:
     >>> print(gj.divide([1, 2], 4))
     gj.Tensor([0.25 0.5 ], shape=(2,), dtype=float64)
     """
+    for one in (x, y):
+        if isinstance(one, Composite):
+            return one.elementwise(divide, (x, y))
     left, right = as_operands(x, y)
     if left.type.dtype.is_integer and left.type.dtype is right.type.dtype:
         left, right = PUBLIC["cast"](left, float64), PUBLIC["cast"](right, float64)

@@ -9,7 +9,7 @@ _link = _os.path.join(_os.path.dirname(__file__), "compiler")
 if _os.path.islink(_link):
     __path__.insert(0, _os.path.dirname(_os.path.realpath(_link)))
 
-from graphjit import autodiff, autograph, bitwise, config, debugging, errors, linalg, math, nest, nn, random, strings
+from graphjit import autodiff, autograph, bitwise, config, debugging, errors, linalg, math, nest, nn, random
 from graphjit.compiler.dispatch import set_default_interpreter as _set_default_interpreter
 from graphjit.compiler.ops import (
     arithmetic as _arithmetic,
@@ -38,6 +38,9 @@ from graphjit.compiler.ops import (
     selecting as _selecting,
     shaping as _shaping,
     slicing as _slicing,
+    sparsity as _sparsity,
+    stringparts as _stringparts,
+    strings as _strings,
     subscripts as _subscripts,
     transcendental as _transcendental,
     updating as _updating,
@@ -154,7 +157,7 @@ from graphjit.tracer.unconnected import UnconnectedGradients
 from graphjit.tracer.variable import Variable
 
 if _typing.TYPE_CHECKING:
-    from graphjit import keras, ragged, train
+    from graphjit import keras, ragged, sparse, strings, train
     from graphjit.nn import data, initializers, losses, metrics, optimizers
     from graphjit.nn.checkpoint import Checkpoint, CheckpointManager
     from graphjit.nn.saving import LoadedModule, load, save
@@ -162,6 +165,7 @@ if _typing.TYPE_CHECKING:
     from graphjit.tracer.compare import Comparison, compare
     from graphjit.tracer.explain_gradient import GradientExplanation, explain_gradient
     from graphjit.tracer.ragged.raggedtensor import RaggedTensor
+    from graphjit.tracer.sparse.sparsetensor import SparseTensor
 
 _set_default_interpreter(_EagerInterpreter())
 
@@ -185,6 +189,7 @@ __all__ = [
     "Module",
     "RaggedTensor",
     "RetraceWarning",
+    "SparseTensor",
     "Tensor",
     "TensorArray",
     "TensorShape",
@@ -284,6 +289,7 @@ __all__ = [
     "shape",
     "size",
     "slice",
+    "sparse",
     "std",
     "string",
     "strings",
@@ -338,6 +344,7 @@ _LATER = {
     "compare": "graphjit.tracer.compare",
     "GradientExplanation": "graphjit.tracer.explain_gradient",
     "RaggedTensor": "graphjit.tracer.ragged.raggedtensor",
+    "SparseTensor": "graphjit.tracer.sparse.sparsetensor",
     "explain_gradient": "graphjit.tracer.explain_gradient",
     "memory_report": "graphjit.runtime.buffers",
     "Checkpoint": "graphjit.nn.checkpoint",
@@ -356,6 +363,8 @@ _MODULES_LATER = {
     "optimizers": "graphjit.nn.optimizers",
     "train": "graphjit.train",
     "ragged": "graphjit.ragged",
+    "sparse": "graphjit.sparse",
+    "strings": "graphjit.strings",
 }
 
 
