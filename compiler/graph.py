@@ -72,7 +72,7 @@ class Literal:
         if not isinstance(other, Literal):
             return NotImplemented
         mine, theirs = self.array, other.array
-        return mine.dtype == theirs.dtype and mine.shape == theirs.shape and bits_of(mine) == bits_of(theirs)
+        return mine.dtype == theirs.dtype and mine.shape == theirs.shape and bool(bits_of(mine) == bits_of(theirs))
 
     def __hash__(self) -> int:
         if self._hash is None:

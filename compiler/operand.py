@@ -312,6 +312,14 @@ class Composite(Operators):
     def reduced(self, function: Callable[..., Any], axis: Any, keepdims: bool) -> Any:
         """What a reduction gives for this."""
 
+    def product(self, left: Any, right: Any, transpose_left: bool, transpose_right: bool) -> Any:
+        """The product of matrices of which this is one.
+
+        Raises:
+          DtypeError: where there is none.
+        """
+        raise DtypeError(f"a {type(self).__name__} has no matrix product; make a tensor of it with to_tensor()")
+
 
 class AdaptingNumber:
     """A Python number whose value is only known when the graph runs, and which takes any dtype, as a literal does."""

@@ -113,6 +113,14 @@ class ResourceExhaustedError(GraphjitError, MemoryError):
     """A size would exceed the memory that is there or allowed."""
 
 
+class CancelledError(GraphjitError, RuntimeError):
+    """Something was called off before it was done: a queue was closed."""
+
+
+class DeadlineExceededError(GraphjitError, TimeoutError):
+    """What was waited for did not come in the time that was given for it."""
+
+
 class GradientError(GraphjitError, LookupError):
     """An op on the path has no gradient rule.
 

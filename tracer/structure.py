@@ -26,6 +26,7 @@ def register_structure(
     cls: C,
     flatten: Callable[[Any], tuple[Sequence[Any], Any]],
     unflatten: Callable[[Any, Sequence[Any]], Any],
+    names: Sequence[str] = (),
 ) -> C:
     """Let instances of a class be taken apart when they are arguments or results of compiled functions.
 
@@ -33,6 +34,7 @@ def register_structure(
       cls: the class.
       flatten: `instance -> (children, rest)`; `rest` is compared with == and must be hashable.
       unflatten: `(rest, children) -> instance`.
+      names: the attributes that the children are, for messages and dumps.
 
     Raises:
       ValueError: if the class is registered already.
@@ -46,8 +48,9 @@ def register_structure(
     """
     optree.register_pytree_node(
         cls,
-        flatten,
+        (lambda instance: (*flatten(instance), tuple(names))) if names else flatten,
         unflatten,  # type: ignore[arg-type]  # optree types the result as a collection; any object is allowed
+        path_entry_type=optree.GetAttrEntry if names else optree.AutoEntry,
         namespace=NAMESPACE,
     )
     _registered.add(cls)

@@ -74,7 +74,9 @@ class Variable(State):
         self.name = scoped_name(name or "Variable") + ":0"
         self.array = _initial_array(initial_value, None if dtype is None else as_dtype(dtype))
         if self.array.dtype.kind == "O":
-            raise DtypeError("a variable holds numbers, not strings; keep strings in a Python attribute or a gj.constant")
+            raise DtypeError(
+                "a variable holds numbers, not strings; keep strings in a Python attribute or a gj.constant"
+            )
         if not validate_shape:
             shape = TensorShape(None)
         self._shape = TensorShape(self.array.shape if shape is None else shape)

@@ -99,7 +99,7 @@ def _format_strings(array: np.ndarray[Any, Any], shorten: bool) -> str:
     if shorten and array.size > SHOWN_ELEMENTS:
         return "..."
     if array.ndim == 0:
-        return json.dumps(array[()].decode("latin-1"))
+        return json.dumps(array.item().decode("latin-1"))
     return "[" + ", ".join(_format_strings(np.asarray(part, object), shorten) for part in array) + "]"
 
 

@@ -12,7 +12,7 @@ from graphjit.runtime.errors import InvalidArgumentError, ShapeError
 from ..batchrules import aligned
 from ..dispatch import apply
 from ..op import Differentiability, Example, Kind, Op, declare
-from ..operand import PUBLIC, as_operands, public, require_kind, require_same_dtype
+from ..operand import PUBLIC, Composite, as_operands, public, require_kind, require_same_dtype
 from ..tensortype import Dimension, Shape, TensorType, broadcast_shapes, element_count, normalize_axis
 from .broadcasting import sum_to_shape_of
 from .reduction import Array, widened
@@ -205,6 +205,9 @@ def matmul(
     >>> print(gj.matmul([[1, 2]], [[3], [4]]))
     gj.Tensor([[11]], shape=(1, 1), dtype=int32)
     """
+    for one in (a, b):
+        if isinstance(one, Composite):
+            return one.product(a, b, bool(transpose_a or adjoint_a), bool(transpose_b or adjoint_b))
     left, right = as_operands(a, b)
     left = conjugated(left) if adjoint_a else left
     right = conjugated(right) if adjoint_b else right

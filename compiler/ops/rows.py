@@ -57,7 +57,8 @@ def _ids(splits: Array) -> Array:
 
 
 def _offsets(splits: Array) -> Array:
-    return np.arange(splits[-1], dtype=np.int64) - np.repeat(splits[:-1], np.diff(splits))
+    starts = np.repeat(splits[:-1], np.diff(splits))
+    return np.asarray(np.arange(splits[-1], dtype=np.int64) - starts, np.int64)
 
 
 def _checked(function: Callable[[Array], Array]) -> Callable[[Array, Array], Array]:
@@ -168,9 +169,7 @@ def _product_gradient(g: Any, y: Any, values: Any, splits: Any) -> Any:
     return PUBLIC["where"](alone, factor, constant(0, dtype))
 
 
-def _declare_reduction(
-    name: str, put: np.ufunc, empty: Callable[[DType], Any], gradient: Gradient, doc: str
-) -> Op:
+def _declare_reduction(name: str, put: np.ufunc, empty: Callable[[DType], Any], gradient: Gradient, doc: str) -> Op:
     def numpy(values: Array, splits: Array) -> Array:
         check_splits(splits, len(values))
         shape = (len(splits) - 1, *values.shape[1:])

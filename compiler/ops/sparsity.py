@@ -30,9 +30,7 @@ def require_places(indices: TensorType, values: TensorType) -> int:
     """
     require_kind(indices, "iu", "indices")
     if indices.rank != 2 or indices.shape[1] is None or values.rank != 1:
-        raise ShapeError(
-            f"indices have shape (n, rank) and values shape (n,), not {indices.shape} and {values.shape}"
-        )
+        raise ShapeError(f"indices have shape (n, rank) and values shape (n,), not {indices.shape} and {values.shape}")
     if None not in (indices.shape[0], values.shape[0]) and indices.shape[0] != values.shape[0]:
         raise ShapeError(f"{indices.shape[0]} indices for {values.shape[0]} values")
     return indices.shape[1]
@@ -116,12 +114,18 @@ to_dense_op: Op = declare(
     )
 )
 
+
+def _checked_places(indices: Array, sizes: Array) -> Array:
+    check_places("SparseTensor", indices, sizes)
+    return indices.copy()
+
+
 checked_places_op: Op = declare(
     Op(
         name="checked_places",
         kind=Kind.CALL,
         infer=lambda types: types[:1],
-        numpy=lambda indices, sizes: (check_places("SparseTensor", indices, sizes), indices.copy())[1],
+        numpy=_checked_places,
         gradient=Differentiability.NONE,
         fails=True,
         examples=(Example((_PLACES, np.array([2, 3]))),),
@@ -191,7 +195,7 @@ sum_at_op: Op = declare(
 def _product_type(
     types: tuple[TensorType, ...], *, shape: Shape, adjoint_a: bool, adjoint_b: bool
 ) -> tuple[TensorType, ...]:
-    indices, values, sizes, dense = types
+    indices, values, _sizes, dense = types
     require_kind(values, "fiu", "the elements")
     dtype = require_same_dtype((values, dense))
     if require_places(indices, values) != 2 or len(shape) != 2 or dense.rank != 2:
@@ -243,9 +247,7 @@ def _of_values(
 def _of_dense(
     g: Any, y: Any, indices: Any, values: Any, sizes: Any, dense: Any, *, shape: Shape, adjoint_a: bool, adjoint_b: bool
 ) -> Any:
-    found = apply(
-        product_op, indices, values, sizes, g, shape=shape, adjoint_a=not adjoint_a, adjoint_b=False
-    )
+    found = apply(product_op, indices, values, sizes, g, shape=shape, adjoint_a=not adjoint_a, adjoint_b=False)
     return PUBLIC["transpose"](found) if adjoint_b else found
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -127,7 +127,8 @@ def _declare_each(
 
 def _cased(method: str) -> Callable[..., bytes]:
     def cased(element: bytes, *, encoding: str) -> bytes:
-        return bytes_of(getattr(text_of(element), method)()) if encoding else getattr(element, method)()  # type: ignore[no-any-return]  # bytes.lower and bytes.upper give bytes
+        found: bytes = bytes_of(getattr(text_of(element), method)()) if encoding else getattr(element, method)()
+        return found
 
     return cased
 
@@ -262,9 +263,7 @@ def regex_full_match(input: Any, pattern: Any, name: str | None = None) -> Any:
     return apply(full_match_op, string_operand(input, "strings.regex_full_match"), pattern=wanted)
 
 
-def regex_replace(
-    input: Any, pattern: Any, rewrite: Any, replace_global: bool = True, name: str | None = None
-) -> Any:
+def regex_replace(input: Any, pattern: Any, rewrite: Any, replace_global: bool = True, name: str | None = None) -> Any:
     """Strings with what a regular expression matches replaced.
 
     Args:
@@ -305,14 +304,16 @@ def _substr_type(types: tuple[TensorType, ...], *, unit: str) -> tuple[TensorTyp
     return (TensorType(string, broadcast_shapes(*(one.shape for one in types))),)
 
 
+def _parts_of(x: Array, first: Array, count: Array, *, unit: str) -> Array:
+    return np.asarray(np.frompyfunc(partial(_part, unit=unit), 3, 1)(x, first, count), object)
+
+
 substr_op = declare(
     Op(
         name="string_part",
         kind=Kind.CALL,
         infer=_substr_type,
-        numpy=lambda x, first, count, *, unit: np.asarray(
-            np.frompyfunc(lambda *each: _part(*each, unit), 3, 1)(x, first, count), object
-        ),
+        numpy=_parts_of,
         gradient=Differentiability.NONE,
         fails=True,
         examples=(
@@ -403,7 +404,7 @@ def _reduce_type(
 def _reduced_array(x: Array, *, axis: tuple[int, ...], keepdims: bool, separator: str) -> Array:
     kept = [one for one in range(x.ndim) if one not in axis]
     shape = tuple(x.shape[one] for one in kept)
-    rows = x.transpose(*kept, *axis).reshape(int(np.prod(shape)), -1)
+    rows = x.transpose(*kept, *reversed(axis)).reshape(int(np.prod(shape)), -1)
     result = np.empty(len(rows), object)
     for place, row in enumerate(rows):
         result[place] = bytes_of(separator).join(row)
@@ -433,7 +434,8 @@ def reduce_join(
 
     Args:
       inputs: strings.
-      axis: an axis or a list of them, in whose order the strings are joined; None for all of them.
+      axis: an axis or a list of them: strings are joined along the first, then along the second and so on; None for
+        all of them, the last one first.
       keepdims: whether the axes stay, with size 1.
       separator: a Python string that is put between them.
 
@@ -443,7 +445,7 @@ def reduce_join(
     """
     operand = string_operand(inputs, "strings.reduce_join")
     normalize_axes(axis, operand.type.rank)
-    given = range(operand.type.rank) if axis is None else [axis] if hasattr(axis, "__index__") else axis
+    given = range(operand.type.rank)[::-1] if axis is None else [axis] if hasattr(axis, "__index__") else axis
     axes = tuple(int(one) % operand.type.rank for one in given)
     between = _text_argument(separator, "strings.reduce_join: separator")
     return apply(reduce_join_op, operand, axis=axes, keepdims=bool(keepdims), separator=between)

@@ -36,6 +36,7 @@ from graphjit.compiler.ops import (
     scanning as _scanning,
     scattering as _scattering,
     selecting as _selecting,
+    setmembers as _setmembers,
     shaping as _shaping,
     slicing as _slicing,
     sparsity as _sparsity,
@@ -157,7 +158,7 @@ from graphjit.tracer.unconnected import UnconnectedGradients
 from graphjit.tracer.variable import Variable
 
 if _typing.TYPE_CHECKING:
-    from graphjit import keras, ragged, sparse, strings, train
+    from graphjit import keras, queue, ragged, sets, sparse, strings, train
     from graphjit.nn import data, initializers, losses, metrics, optimizers
     from graphjit.nn.checkpoint import Checkpoint, CheckpointManager
     from graphjit.nn.saving import LoadedModule, load, save
@@ -272,6 +273,7 @@ __all__ = [
     "print",
     "prod",
     "py_function",
+    "queue",
     "ragged",
     "random",
     "range",
@@ -286,6 +288,7 @@ __all__ = [
     "run_functions_eagerly",
     "save",
     "scan",
+    "sets",
     "shape",
     "size",
     "slice",
@@ -362,7 +365,9 @@ _MODULES_LATER = {
     "metrics": "graphjit.nn.metrics",
     "optimizers": "graphjit.nn.optimizers",
     "train": "graphjit.train",
+    "queue": "graphjit.queue",
     "ragged": "graphjit.ragged",
+    "sets": "graphjit.sets",
     "sparse": "graphjit.sparse",
     "strings": "graphjit.strings",
 }

@@ -1,6 +1,8 @@
 """`gj.errors`: every exception that graphjit raises on purpose, under TensorFlow's names where it has one."""
 
 from graphjit.runtime.errors import (
+    CancelledError,
+    DeadlineExceededError,
     DivisionByZeroError,
     DtypeError,
     FailedPreconditionError,
@@ -25,6 +27,8 @@ from graphjit.runtime.errors import (
 )
 
 __all__ = [
+    "CancelledError",
+    "DeadlineExceededError",
     "DivisionByZeroError",
     "DtypeError",
     "FailedPreconditionError",

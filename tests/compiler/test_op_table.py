@@ -66,7 +66,8 @@ def _assert_near(case: Case, found: Array, wanted: Array) -> None:
     same = (found == wanted) | (np.isnan(found) & np.isnan(wanted))
     size = np.maximum(np.abs(wanted), np.finfo(wanted.dtype).tiny)
     if case.op.kind not in _ONE_BY_ONE:
-        largest = [np.fmax.reduce(np.abs(array), axis=None, initial=0) for array in (*case.arrays, wanted)]
+        numbers = [array for array in (*case.arrays, wanted) if array.dtype.kind != "O"]
+        largest = [np.fmax.reduce(np.abs(array), axis=None, initial=0) for array in numbers]
         size = np.maximum(size, np.nan_to_num(max(largest)))
     with np.errstate(all="ignore"):
         distance = np.abs(found.astype(np.float64) - wanted.astype(np.float64))

@@ -40,7 +40,7 @@ def test_h1_dtypes(value: Any, dtype: gj.DType) -> None:
         ([[1], [2, 3]], None, ValueError),
         ([1, 2.5], gj.int32, TypeError),
         (None, None, TypeError),
-        ("text", None, TypeError),
+        ("text", gj.float32, TypeError),
         (np.array([slice(1)]), None, TypeError),
         (300, gj.uint8, TypeError),
     ],

@@ -6,6 +6,7 @@ Rows may be ragged in turn. Ops go to the elements; what needs the rows is in th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -208,22 +209,23 @@ class RaggedTensor(Composite):
         return whole if axis is None else whole[axis]
 
     def with_values(self, values: Any) -> RaggedTensor:
-        """Rows of the same lengths with other elements, or other rows of rows."""
-        return RaggedTensor(values, self._splits)
-
-    def with_flat_values(self, values: Any) -> RaggedTensor:
-        """The same with other elements of the innermost rows.
+        """Rows of the same lengths with other elements, or other rows of rows.
 
         Raises:
           ShapeError: if there are not as many of them.
         """
-        if isinstance(self._values, RaggedTensor):
-            return self.with_values(self._values.with_flat_values(values))
+        if isinstance(values, RaggedTensor):
+            return RaggedTensor(values, self._splits)
         operand = as_operand(values)
-        mine, count = self._values.type.shape[0], operand.type.shape[:1]
+        mine, count = self.first_axis().type.shape[0], operand.type.shape[:1]
         if not operand.type.rank or (None not in (mine, *count) and (mine,) != count):
-            raise ShapeError(f"with_flat_values: shape {operand.shape} for rows of {mine} elements in all")
-        return self.with_values(operand)
+            raise ShapeError(f"shape {operand.shape} for rows of {mine} elements in all")
+        return RaggedTensor(operand, self._splits)
+
+    def with_flat_values(self, values: Any) -> RaggedTensor:
+        """The same with other elements of the innermost rows; see `with_values`."""
+        inner = self._values
+        return self.with_values(inner.with_flat_values(values) if isinstance(inner, RaggedTensor) else values)
 
     # --- out of it -----------------------------------------------------------------------------------
 
@@ -251,13 +253,13 @@ class RaggedTensor(Composite):
         splits = self._numbers(self._splits)
         inner = self._values.to_list() if isinstance(self._values, RaggedTensor) else self._numbers(self._values)
         rows = inner if isinstance(inner, list) else inner.tolist()
-        return [rows[first:last] for first, last in zip(splits[:-1], splits[1:], strict=True)]
+        return [rows[first:last] for first, last in pairwise(splits)]
 
     def numpy(self) -> Any:
         """An array of the rows' arrays; one array if all rows are equally long."""
         splits = self._numbers(self._splits)
         inner = self._values.numpy() if isinstance(self._values, RaggedTensor) else self._numbers(self._values)
-        rows = [inner[first:last] for first, last in zip(splits[:-1], splits[1:], strict=True)]
+        rows = [inner[first:last] for first, last in pairwise(splits)]
         if len({len(row) for row in rows}) == 1:
             return np.stack(rows)
         result = np.empty(len(rows), object)
@@ -356,6 +358,7 @@ register_structure(
     RaggedTensor,
     lambda ragged: ((ragged._values, ragged._splits), None),
     lambda rest, parts: RaggedTensor(*parts),
+    names=("values", "row_splits"),
 )
 
 __all__ = ["RaggedTensor"]

@@ -34,7 +34,9 @@ def reduce_ragged(ragged: RaggedTensor, function: Callable[..., Any], axis: Any,
     rank = len(ragged.shape)
     place = int(axis) + rank if int(axis) < 0 else int(axis)
     if not 0 <= place < rank:
-        raise ShapeError(f"{function.__name__}: axis {axis} is out of range for a ragged tensor of shape {ragged.shape}")
+        raise ShapeError(
+            f"{function.__name__}: axis {axis} is out of range for a ragged tensor of shape {ragged.shape}"
+        )
     if place == 0:
         return _kept(_columns(ragged, function), 0, keepdims)
     if place == 1:

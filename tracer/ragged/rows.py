@@ -161,9 +161,7 @@ def _inside(ragged: RaggedTensor, keys: tuple[Any, ...]) -> Any:
     low, high = (spread(one, offsets, ragged.row_splits) for one in (begin, end))
     kept = PUBLIC["logical_and"](PUBLIC["greater_equal"](offsets, low), PUBLIC["less"](offsets, high))
     order = PUBLIC["where"](kept)[:, 0]
-    found = RaggedTensor(
-        picked_rows(ragged.values, order), splits_of_lengths(PUBLIC["maximum"](end - begin, 0))
-    )
+    found = RaggedTensor(picked_rows(ragged.values, order), splits_of_lengths(PUBLIC["maximum"](end - begin, 0)))
     return found.with_values(_inside_values(found.values, rest)) if rest else found
 
 

@@ -34,6 +34,7 @@ def sparse_dense_matmul(
     [[1.0, 2.0], [3.0, 4.0]]
     """
     if isinstance(b, SparseTensor) and not isinstance(sp_a, SparseTensor):
+        # (a b)' = b' a', where the sparse factor comes first
         found = sparse_dense_matmul(b, sp_a, not adjoint_b, not adjoint_a)
         return PUBLIC["transpose"](found)
     require_sparse(sp_a, "sparse.sparse_dense_matmul")

@@ -124,7 +124,9 @@ def concat(axis: int, sp_inputs: Sequence[SparseTensor], name: str | None = None
 def _require_alike(given: Sequence[SparseTensor], axis: int) -> None:
     shapes = {one.static_shape[:axis] + one.static_shape[axis + 1 :] for one in given}
     if len({one.rank for one in given}) > 1 or (len(shapes) > 1 and all(None not in one for one in shapes)):
-        raise ShapeError(f"sparse.concat: shapes {', '.join(str(one.shape) for one in given)} differ beside axis {axis}")
+        raise ShapeError(
+            f"sparse.concat: shapes {', '.join(str(one.shape) for one in given)} differ beside axis {axis}"
+        )
 
 
 def reshape(sp_input: SparseTensor, shape: Any, name: str | None = None) -> SparseTensor:

@@ -18,8 +18,30 @@ from ..structure import register_structure
 from ..tensor import Tensor
 
 KEEPS_ZERO = frozenset(
-    "abs sign square sqrt negative sin tan sinh tanh asin asinh atan atanh expm1 log1p floor ceil round rint relu "
-    "erf cbrt".split()
+    [
+        "abs",
+        "sign",
+        "square",
+        "sqrt",
+        "negative",
+        "sin",
+        "tan",
+        "sinh",
+        "tanh",
+        "asin",
+        "asinh",
+        "atan",
+        "atanh",
+        "expm1",
+        "log1p",
+        "floor",
+        "ceil",
+        "round",
+        "rint",
+        "relu",
+        "erf",
+        "cbrt",
+    ]
 )
 """Elementwise functions that are zero at zero, so that what is sparse stays sparse."""
 
@@ -84,7 +106,9 @@ class SparseTensor(Composite):
     @property
     def dense_shape(self) -> Any:
         """The shape of the whole, as an int64 vector."""
-        return self._dense_shape
+        if isinstance(self._dense_shape, Tensor) or None in self._static:
+            return self._dense_shape
+        return as_operand(list(self._static), int64)
 
     @property
     def static_shape(self) -> Shape:
@@ -123,7 +147,9 @@ class SparseTensor(Composite):
         require_places(self._indices.type, operand.type)
         return SparseTensor.of_parts(self._indices, operand, self._dense_shape, self.static_shape)
 
-    with_flat_values = with_values
+    def with_flat_values(self, values: Any) -> SparseTensor:
+        """The same as `with_values`."""
+        return self.with_values(values)
 
     def elementwise(self, function: Callable[..., Any], operands: tuple[Any, ...]) -> Any:
         from . import arithmetic
@@ -147,21 +173,15 @@ class SparseTensor(Composite):
             f"{function.__name__} of a sparse tensor is not there; use gj.sparse.reduce_sum or gj.sparse.to_dense"
         )
 
-    def __matmul__(self, other: Any) -> Any:
+    def product(self, left: Any, right: Any, transpose_left: bool, transpose_right: bool) -> Any:
         from .arithmetic import sparse_dense_matmul
 
-        return sparse_dense_matmul(self, other)
-
-    def __rmatmul__(self, other: Any) -> Any:
-        from .arithmetic import sparse_dense_matmul
-
-        return PUBLIC["transpose"](sparse_dense_matmul(self, other, adjoint_a=True, adjoint_b=True))
+        return sparse_dense_matmul(left, right, transpose_left, transpose_right)
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **keywords: Any) -> Any:
         """An array on the left of @ leaves the product to us."""
         if ufunc is np.matmul and method == "__call__" and not keywords:
-            left, right = inputs
-            return self @ right if left is self else self.__rmatmul__(left)
+            return self.product(*inputs, False, False)
         return super().__array_ufunc__(ufunc, method, *inputs, **keywords)
 
     def __getitem__(self, key: Any) -> Any:
@@ -173,9 +193,7 @@ class SparseTensor(Composite):
     def __repr__(self) -> str:
         parts = (self._indices, self._values)
         shown = [one.tolist() if isinstance(one, Tensor) else repr(one) for one in parts]
-        return (
-            f"gj.SparseTensor(indices={shown[0]}, values={shown[1]}, shape={self.shape}, dtype={self.dtype.name})"
-        )
+        return f"gj.SparseTensor(indices={shown[0]}, values={shown[1]}, shape={self.shape}, dtype={self.dtype.name})"
 
     __str__ = __repr__
 
@@ -187,7 +205,8 @@ def _listed(shape: Any) -> Any:
 register_structure(
     SparseTensor,
     lambda sparse: ((sparse._indices, sparse._values, sparse._dense_shape), sparse.static_shape),
-    lambda static, parts: SparseTensor.of_parts(*parts, static),
+    lambda static, parts: SparseTensor.of_parts(parts[0], parts[1], parts[2], static),
+    names=("indices", "values", "dense_shape"),
 )
 
 __all__ = ["SparseTensor"]

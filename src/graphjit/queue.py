@@ -1,0 +1,3 @@
+"""gj.queue: queues of tensors for several threads."""
+
+from graphjit.tracer.queues import *
