@@ -181,7 +181,8 @@ class SparseTensor(Composite):
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **keywords: Any) -> Any:
         """An array on the left of @ leaves the product to us."""
         if ufunc is np.matmul and method == "__call__" and not keywords:
-            return self.product(*inputs, False, False)
+            left, right = inputs
+            return self.product(left, right, False, False)
         return super().__array_ufunc__(ufunc, method, *inputs, **keywords)
 
     def __getitem__(self, key: Any) -> Any:
