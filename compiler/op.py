@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from functools import partial
+from importlib import import_module
 from typing import Any, Final
 
 from graphjit.runtime.errors import GraphjitError, InvalidArgumentError, NotFoundError
@@ -184,6 +185,14 @@ def _one_of_all(pullback: Pullback, position: int, g: Any, y: Any, *operands: An
 
 _TABLE: Final[dict[str, Op]] = {}
 
+MODULES_LATER: Final[list[str]] = []
+"""Modules with more ops, which most programs do without; they are imported when an op is not found."""
+
+
+def _load_later() -> None:
+    for module in MODULES_LATER:
+        import_module(module)
+
 
 def declare(op: Op) -> Op:
     """Put an op into the table, and return it.
@@ -207,6 +216,8 @@ def find_op(name: str) -> Op:
     Raises:
       NotFoundError: if there is none.
     """
+    if name not in _TABLE:
+        _load_later()
     try:
         return _TABLE[name]
     except KeyError:
@@ -215,4 +226,5 @@ def find_op(name: str) -> Op:
 
 def all_ops() -> Iterator[Op]:
     """Every declared op, in the order of declaration."""
+    _load_later()
     return iter(tuple(_TABLE.values()))

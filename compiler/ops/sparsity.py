@@ -101,7 +101,7 @@ to_dense_op: Op = declare(
         fails=True,
         examples=(
             Example(
-                (_PLACES, "f64[3]", np.array([2, 3]), np.float64(0)),
+                (_PLACES, "f64[3]", np.array([2, 3]), "f64[]"),
                 {"shape": (2, 3), "ordered": True},
                 differentiable=False,
             ),

@@ -11,6 +11,7 @@ if _os.path.islink(_link):
 
 from graphjit import autodiff, autograph, bitwise, config, debugging, errors, linalg, math, nest, nn, random
 from graphjit.compiler.dispatch import set_default_interpreter as _set_default_interpreter
+from graphjit.compiler.op import MODULES_LATER as _OP_MODULES_LATER
 from graphjit.compiler.ops import (
     arithmetic as _arithmetic,
     arrayfunctions as _arrayfunctions,
@@ -32,16 +33,11 @@ from graphjit.compiler.ops import (
     positions as _positions,
     reduction as _reduction,
     rounding as _rounding,
-    rows as _rows,
     scanning as _scanning,
     scattering as _scattering,
     selecting as _selecting,
-    setmembers as _setmembers,
     shaping as _shaping,
     slicing as _slicing,
-    sparsity as _sparsity,
-    stringparts as _stringparts,
-    strings as _strings,
     subscripts as _subscripts,
     transcendental as _transcendental,
     updating as _updating,
@@ -169,6 +165,9 @@ if _typing.TYPE_CHECKING:
     from graphjit.tracer.sparse.sparsetensor import SparseTensor
 
 _set_default_interpreter(_EagerInterpreter())
+_OP_MODULES_LATER += [
+    f"graphjit.compiler.ops.{name}" for name in ("rows", "setmembers", "sparsity", "stringparts", "strings")
+]
 
 __version__ = "0.1.0"
 
