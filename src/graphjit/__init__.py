@@ -165,9 +165,9 @@ if _typing.TYPE_CHECKING:
     from graphjit.tracer.sparse.sparsetensor import SparseTensor
 
 _set_default_interpreter(_EagerInterpreter())
-_OP_MODULES_LATER += [
+_OP_MODULES_LATER.extend(
     f"graphjit.compiler.ops.{name}" for name in ("rows", "setmembers", "sparsity", "stringparts", "strings")
-]
+)
 
 __version__ = "0.1.0"
 
