@@ -16,7 +16,6 @@ from weakref import ref
 import numpy as np
 
 from graphjit.compiler.dispatch import current_scope, is_plain
-from graphjit.compiler.graph import Graph
 from graphjit.compiler.location import describe, user_location
 from graphjit.compiler.operand import as_operand
 from graphjit.compiler.writer import GraphWriter
@@ -25,16 +24,16 @@ from graphjit.runtime.fields import dataclass, field
 
 from .autograph import advice as _advice  # noqa: F401 -- what errors say about control flow
 from .binding import Methods
-from .cache import CacheInfo, Entry, TraceCache
+from .cache import Entry, TraceCache
 from .callnames import CallingWriter
 from .concrete import Concrete
 from .converting import as_called, converting
 from .exploring import exploring
 from .generalizing import Generalizer
 from .guards import Guards, make_guards
-from .inspecting import dump_function, graph_of_stage, report_of
+from .looking import Shown
 from .modes import functions_run_eagerly
-from .pinned import ConcreteFunction, pretty
+from .pinned import ConcreteFunction
 from .program import Options
 from .recursion import running_in_trace
 from .results import take_results_apart
@@ -43,7 +42,6 @@ from .retraces import (
     FIRST,
     Cause,
     Retrace,
-    Retraces,
     Warner,
     cause_of_arguments,
     cause_of_change,
@@ -79,7 +77,7 @@ class Settings:
     autograph: bool = True
 
 
-class Function:
+class Function(Shown):
     """A compiled function; made by `compile`.
 
     Attributes:
@@ -331,7 +329,7 @@ class Function:
         """The same function with `instance` before the arguments, and with traces of its own."""
         return Function(self.python_function, self.settings, instance)
 
-    # --- looking ---
+    # --- traces ---
 
     def get_concrete_function(self, *args: Any, **kwargs: Any) -> ConcreteFunction:
         """The trace for these arguments, made without running it.
@@ -352,23 +350,6 @@ class Function:
             call = self._take_apart_plainly(args, kwargs)
         return ConcreteFunction(self.name, self._entry(call), call, self._take_apart_plainly, _run)
 
-    @property
-    def trace_count(self) -> int:
-        """How many traces were made."""
-        return self._trace_count
-
-    def experimental_get_tracing_count(self) -> int:
-        """How many traces were made."""
-        return self._trace_count
-
-    def retraces(self) -> Retraces:
-        """A record for each trace: where it was called, what differed, how long it took, what to change."""
-        return Retraces(self._retraces)
-
-    def cache_info(self) -> CacheInfo:
-        """Hits, misses, the most traces that are kept, and how many are."""
-        return self._cache.info()
-
     def clear(self) -> None:
         """Let go of all traces; the next call traces anew."""
         with self._lock:
@@ -376,88 +357,9 @@ class Function:
             self._generalizer.clear()
             self._last = None
 
-    def pretty_printed_concrete_signatures(self, verbose: bool = True) -> str:
-        """The traces in words: inputs, outputs, captures, times and hits."""
-        return pretty(self.name, list(self._cache), verbose)
-
-    def report(self) -> Any:
-        """What became of the latest trace: kernels, what was fused and why two ops were not, NumPy steps.
-
-        Raises:
-          FailedPreconditionError: if the function was not called yet.
-        """
-        return report_of(self._latest())
-
-    def dump(self, stage: str = "optimized", format: str = "text") -> str:  # noqa: A002 -- the word that users know
-        """A stage of the latest trace as text: see `inspecting.dump_function`.
-
-        Raises:
-          FailedPreconditionError: if the function was not called yet.
-          NotFoundError: if there is no such stage or format; the message lists them.
-        """
-        return dump_function(self, self._latest(), stage, format)
-
-    def stepping(self, *stops: int | str, stage: str = "traced") -> Callable[..., Any]:
-        """The function run from its graph, one of your lines after the other, for a debugger.
-
-        Breakpoints that your editor or `pdb` has on lines of the function stop inside of the graph, branches and
-        loops included; the values have your names. Each op runs by its NumPy meaning.
-
-        Args:
-          stops: lines, or names of values, behind which Python's `breakpoint()` is called.
-          stage: which graph: "traced", or a pass by its name.
-
-        Returns: what takes the same arguments and gives the same results.
-
-        Raises, when it is called:
-          NotFoundError: if nothing in the graph has such a line or name, or if there is no such stage.
-
-        >>> import graphjit as gj
-        >>> @gj.compile
-        ... def hypotenuse(a, b):
-        ...     squares = a * a + b * b
-        ...     return gj.sqrt(squares)
-        >>> print(hypotenuse.stepping()(gj.constant(3.0), gj.constant(4.0)))
-        gj.Tensor(5.0, shape=(), dtype=float32)
-        """
-        from .stepping import run_by_lines
-
-        def step(*args: Any, **kwargs: Any) -> Any:
-            call = self._take_apart(args, kwargs)
-            concrete = self._entry(call).concrete
-            surroundings = getattr(inspect.unwrap(self.python_function), "__globals__", {})
-            return run_by_lines(concrete, call, graph_of_stage(concrete, stage), stops, surroundings)
-
-        return step
-
-    def page(self, path: str | None = None) -> str:
-        """The latest trace as one offline HTML page: your source beside every stage, what each pass changed, kernels.
-
-        Args:
-          path: where to write it, if it is to be written.
-
-        Raises:
-          FailedPreconditionError: if the function was not called yet.
-        """
-        from .paging import page_of
-
-        return page_of(self, self.name, self._latest(), self.retraces(), path)
-
-    def _repr_html_(self) -> str:
-        """What a notebook shows."""
-        from .paging import in_notebook
-
-        return in_notebook(repr(self), None if self._last is None else self.page())
-
-    def _latest(self) -> Concrete:
-        if self._last is None:
-            raise FailedPreconditionError(f"{self.name!r} was not called yet, so there is nothing to show")
-        return self._last.concrete
-
-    @property
-    def graph(self) -> Graph:
-        """The graph of the latest trace, as traced."""
-        return self._latest().traced.graph
+    def _concrete_for(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Concrete, Call]:
+        call = self._take_apart(args, kwargs)
+        return self._entry(call).concrete, call
 
     # --- what is saved ---
 

@@ -45,7 +45,7 @@ def report_of(concrete: Concrete) -> Report:
     return runner.report(concrete.traced.milliseconds)
 
 
-def dump_function(function: Callable[..., Any], concrete: Concrete, stage: str, format: str) -> str:  # noqa: A002 -- the public parameter's name
+def dump_function(function: Any, concrete: Concrete, stage: str, format: str) -> str:  # noqa: A002 -- the public parameter's name
     """A stage as text.
 
     Args:

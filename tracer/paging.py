@@ -16,9 +16,7 @@ from .inspecting import NATIVE_STAGES, to_code
 from .retraces import Retraces
 
 
-def page_of(
-    function: Callable[..., Any], name: str, concrete: Concrete, retraces: Retraces, path: str | None = None
-) -> str:
+def page_of(function: Any, name: str, concrete: Concrete, retraces: Retraces, path: str | None = None) -> str:
     """HTML of the latest trace: source, every stage with what it changed, kernels, machine code, report, traces.
 
     Args: `path` is where to write it, if it is to be written.
