@@ -21,6 +21,7 @@ from graphjit.tracer.variable import Variable
 from .. import constraints, initializers, regularizers
 from ..module import Module
 from ..naming import name_for
+from .allowance import take
 from .penalties import add_penalty, penalties_of
 from .record import Record
 from .tracking import Path, held
@@ -112,6 +113,7 @@ class Holder(Module):
         sizes = () if shape is None else tuple(TensorShape(shape))
         if None in sizes:
             raise ShapeError(f"the shape of the weight {name!r} of {self.name!r} must be known, not {sizes}")
+        take(name, sizes, wanted)
         with init_scope():
             value = as_operand(initial_value(start, sizes, wanted.name), wanted)
             variable = Variable(

@@ -9,14 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from graphjit.compiler.tensortype import TensorShape
-from graphjit.runtime.errors import FormatError, GraphjitError, InvalidArgumentError
+from graphjit.compiler.tensortype import TensorShape, element_count
+from graphjit.runtime.errors import FormatError, GraphjitError, InvalidArgumentError, NotFoundError
 from graphjit.tracer.state import State
 from graphjit.tracer.storing.arrayfile import read_arrays, write_arrays
 
 from .. import losses, metrics, optimizers
 from ..byname import allowed_object, custom_object_scope, deserialize, serialize
 from ..layers import LAYERS
+from ..layers.allowance import allowing
 from ..layers.layer import Layer
 from ..layers.tracking import Path
 from .model import Model
@@ -158,27 +159,45 @@ def load_model(
       FormatError: if it is no such file, or damaged.
     """
     arrays, text = read_arrays(filepath)
-    described = _parsed(text, os.fspath(filepath))
-    with custom_object_scope(custom_objects):
-        try:
-            model = deserialize(described["model"], MODELS, "model or layer")
-        except (KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise FormatError(f"{os.fspath(filepath)!r} describes no model: {error!r}") from error
-        if not isinstance(model, Layer):
-            raise FormatError(f"{os.fspath(filepath)!r} describes no model but {type(model).__name__!r}")
-        if not model.built and described.get("input_shape") is not None and isinstance(model, Model):
-            model.build(_as_shape(described["input_shape"]))
-        own = {name: array for name, array in arrays.items() if not name.startswith(_OPTIMIZER)}
-        _fill(model, own, os.fspath(filepath), False)
-        if compile and described.get("training") is not None:
-            _compile(model, described["training"], arrays, os.fspath(filepath))
+    source = os.fspath(filepath)
+    described = _parsed(text, source)
+    own = {name: array for name, array in arrays.items() if not name.startswith(_OPTIMIZER)}
+    try:
+        with custom_object_scope(custom_objects), allowing(sum(array.nbytes for array in own.values())):
+            model = _model(described, own, source)
+            if compile and described.get("training") is not None:
+                _compile(model, described["training"], arrays, source)
+    except NotFoundError:
+        raise  # a class of the user's own, which custom_objects is to name
+    except _WRONG as error:
+        said = error.message if isinstance(error, GraphjitError) else f"{type(error).__name__}: {error}"
+        raise FormatError(f"{source!r} describes no model: {said}") from error
+    return model
+
+
+_WRONG = (GraphjitError, TypeError, ValueError, AttributeError, LookupError, ArithmeticError, RecursionError)
+"""What constructors raise on arguments of the wrong kinds: they are written for right ones."""
+_MOST_ELEMENTS = 1 << 26
+
+
+def _model(described: Mapping[str, Any], arrays: dict[str, Array], source: str) -> Any:
+    """The model of a description, with its weights."""
+    model = deserialize(described["model"], MODELS, "model or layer")
+    if not isinstance(model, Layer):
+        raise FormatError(f"it is a {type(model).__name__!r}")
+    if not model.built and described.get("input_shape") is not None and isinstance(model, Model):
+        model.build(_as_shape(described["input_shape"]))
+    _fill(model, arrays, source, False)
     return model
 
 
 def _as_shape(value: Any) -> Any:
     if isinstance(value, list) and any(isinstance(one, list) for one in value):
         return [_as_shape(one) for one in value]
-    return TensorShape(value)
+    shape = TensorShape(value)
+    if shape.rank is not None and element_count(tuple(size or 1 for size in shape)) > _MOST_ELEMENTS:
+        raise FormatError(f"an input of shape {shape} is larger than {_MOST_ELEMENTS} elements")
+    return shape
 
 
 def _parsed(text: str, source: str) -> dict[str, Any]:

@@ -88,7 +88,7 @@ def test_weights_go_into_a_model_that_was_never_called(tmp_path: Path) -> None:
     np.testing.assert_array_equal(np.asarray(fresh(_X)), wanted)
     compiled = Regressor(3)
     compiled.load_weights(tmp_path / "folder" / "weights")
-    np.testing.assert_allclose(compiled.predict(_X, batch_size=64), wanted, rtol=1e-5)
+    np.testing.assert_allclose(compiled.predict(_X, batch_size=64), wanted, rtol=1e-5, atol=1e-6)
 
 
 def test_a_class_of_ones_own_comes_back(tmp_path: Path) -> None:

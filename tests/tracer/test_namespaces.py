@@ -56,7 +56,9 @@ def test_to_code_shows_the_source() -> None:
     assert "return x + 1" in gj.autograph.to_code(plus_one)
 
 
-@pytest.mark.parametrize("name", ["CPU:0", "/CPU:0", "cpu", "/device:CPU:0", gj.constant(1).device, None])
+@pytest.mark.parametrize(
+    "name", ["CPU:0", "/CPU:0", "/cpu:0", "cpu", "CPU:*", "/device:CPU:0", gj.constant(1).device, None]
+)
 def test_h10_cpu_is_accepted(name: str | None) -> None:
     """H10: every way to name the CPU."""
     with gj.device(name):
@@ -67,5 +69,16 @@ def test_h10_others_warn_and_nonsense_is_refused() -> None:
     """H10: other devices run on the CPU, with a warning."""
     with pytest.warns(UserWarning, match="CPU"), gj.device("GPU:0"):
         pass
-    with pytest.raises(ValueError, match="nonsense"), gj.device("nonsense"):
-        pass
+    for wrong in ("nonsense", "", "CPU:", "CPU:x", 3):
+        with pytest.raises(ValueError, match=f"{wrong!r} is no device; graphjit has 'CPU:0'"), gj.device(wrong):
+            pass
+    for absent in ("CPU:1", "/job:worker/replica:0/task:0/device:CPU:0", "/job:localhost/task:3/cpu:0"):
+        with pytest.raises(ValueError, match="is not there; graphjit has one CPU"), gj.device(absent):
+            pass
+
+
+def test_devices_are_shown() -> None:
+    """H2: tensors, variables and results of compiled functions say where they are."""
+    wanted = "/job:localhost/replica:0/task:0/device:CPU:0"
+    shown = [gj.constant(1.0).device, gj.Variable(1.0).device, gj.compile(lambda x: x + 1)(1.0).device]
+    assert shown == [wanted] * 3
