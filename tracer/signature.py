@@ -24,6 +24,7 @@ from graphjit.compiler.writer import Symbol, leaked
 from graphjit.runtime.errors import DtypeError, SignatureError
 from graphjit.runtime.fields import dataclass, field
 
+from .handing import HandedOut
 from .origin import is_library_class
 from .state import State
 from .structure import flatten
@@ -387,7 +388,7 @@ def _require_lasting(leaf: Any, names: Names, position: int) -> None:
         )
     if isinstance(leaf, bytearray | memoryview):
         raise SignatureError(f"{name}, which can change unnoticed; hand over bytes or an array")
-    if isinstance(leaf, GeneratorType | Iterator) and not isinstance(leaf, Operand):
+    if isinstance(leaf, GeneratorType | Iterator) and not isinstance(leaf, Operand | HandedOut):
         raise SignatureError(
             f"{name}: it would be used up while the function is traced and be empty ever after; "
             "hand over a list, or loop outside of the function"

@@ -1,35 +1,48 @@
 """Datasets: elements one after the other, made by steps that are put together like sentences.
 
-A dataset is a recipe: each iteration starts anew. Elements are structures of tensors.
+A dataset is a recipe: each iteration starts anew. Elements are structures of tensors. A loop over a dataset in a
+compiled function is a loop in its graph, for which Python hands out the elements of each call.
 """
 
 from __future__ import annotations
 
 import itertools
-import queue
-import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-import numpy as np
-
-from graphjit.compiler.operand import Operand, as_operand
 from graphjit.compiler.tensortype import TensorShape, TensorSpec
-from graphjit.runtime.errors import InvalidArgumentError, LengthError, ShapeError
+from graphjit.runtime.errors import InvalidArgumentError, LengthError, ShapeError, TraceError
 from graphjit.tracer.compiling import compile as compile_function
-from graphjit.tracer.generator import uniform
-from graphjit.tracer.state import State
+from graphjit.tracer.handing import HandedOut
+from graphjit.tracer.lifting import init_scope
 from graphjit.tracer.structure import flatten, unflatten
-from graphjit.tracer.tensor import Tensor, constant
+from graphjit.tracer.subtrace import is_tracing
+from graphjit.tracer.taking import Taking
+from graphjit.tracer.tensor import constant
 
-Array = np.ndarray[Any, Any]
+from .elements import (
+    as_arrays,
+    as_tensors,
+    called,
+    either,
+    fitting,
+    is_announced,
+    spec_of,
+    stacked,
+    with_rows,
+    without_rows,
+)
+from .orders import Draws, shuffled
+from .readahead import ahead
+from .slices import Slices
+
 AUTOTUNE = -1
 """Accepted where a number of elements or calls is to be chosen: one thread reads ahead."""
 INFINITE = -1
 UNKNOWN = -2
 
 
-class Dataset:
+class Dataset(HandedOut):
     """Elements one after the other.
 
     Made by `from_tensor_slices`, `from_tensors`, `from_generator`, `range` and `zip`; the other methods give new
@@ -41,9 +54,17 @@ class Dataset:
     [[0, 1], [4, 9], [16]]
     """
 
-    def __init__(self, start: Callable[[], Iterator[Any]], length: int = UNKNOWN) -> None:
+    def __init__(
+        self,
+        start: Callable[[], Iterator[Any]],
+        length: int = UNKNOWN,
+        spec: Callable[[], Any] | None = None,
+        slices: Slices | None = None,
+    ) -> None:
         self._start = start
         self._length = length
+        self._spec = spec
+        self._slices = slices
 
     # --- making ---
 
@@ -54,17 +75,17 @@ class Dataset:
         Raises:
           ShapeError: if they have not.
         """
-        leaves, structure = flatten(_as_arrays(tensors))
+        leaves, structure = flatten(as_arrays(tensors))
         sizes = {leaf.shape[0] if leaf.ndim else -1 for leaf in leaves}
         if len(sizes) != 1 or -1 in sizes:
             raise ShapeError(f"slices need one number of rows, but there are shapes {[leaf.shape for leaf in leaves]}")
-        return _Slices(leaves, structure)
+        return _of_slices(Slices(leaves, structure), lambda: without_rows(spec_of(unflatten(structure, leaves))))
 
     @staticmethod
     def from_tensors(tensors: Any) -> Dataset:
         """One element: the tensors as a whole."""
-        element = _as_tensors(tensors)
-        return Dataset(lambda: iter([element]), 1)
+        element = as_tensors(tensors)
+        return Dataset(lambda: iter([element]), 1, lambda: spec_of(element))
 
     @staticmethod
     def from_generator(
@@ -89,33 +110,40 @@ class Dataset:
             wanted = unflatten(structure, [TensorSpec(TensorShape(None), dtype) for dtype in dtypes])
 
         def start() -> Iterator[Any]:
-            return (_fitting(element, wanted) for element in generator(*args))
+            return (fitting(element, wanted) for element in generator(*args))
 
-        return Dataset(start)
+        return Dataset(start, UNKNOWN, (lambda: wanted) if is_announced(wanted) else None)
 
     @staticmethod
     def range(*bounds: int, output_type: Any = "int64") -> Dataset:
         """Integers, as Python's range gives them."""
         numbers = range(*bounds)
-        return Dataset(lambda: (constant(one, output_type) for one in numbers), len(numbers))
+        spec = TensorSpec([], output_type)
+        return Dataset(lambda: (constant(one, output_type) for one in numbers), len(numbers), lambda: spec)
 
     @staticmethod
     def zip(*datasets: Any) -> Dataset:
         """Tuples of elements of several datasets, as long as each has one."""
         parts = datasets[0] if len(datasets) == 1 and isinstance(datasets[0], tuple | list) else datasets
-        return Dataset(lambda: iter(zip(*parts, strict=False)), _shortest([int(one.cardinality()) for one in parts]))
+        for one in parts:
+            _require_dataset(one, "zip")
+        return Dataset(
+            lambda: iter(zip(*parts, strict=False)),
+            _shortest([one._length for one in parts]),
+            lambda: tuple(one.element_spec for one in parts),
+        )
 
     # --- changing ---
 
     def map(self, map_func: Callable[..., Any], num_parallel_calls: Any = None, deterministic: Any = None) -> Dataset:
         """A function of each element; it is compiled. A tuple's parts are its arguments."""
         compiled = compile_function(map_func)
-        return Dataset(lambda: (_called(compiled, one) for one in self), self._length)
+        return Dataset(lambda: (called(compiled, one) for one in self), self._length)
 
     def filter(self, predicate: Callable[..., Any]) -> Dataset:
         """The elements for which a function, which is compiled, is true."""
         compiled = compile_function(predicate)
-        return Dataset(lambda: (one for one in self if bool(_called(compiled, one))))
+        return self._alike(lambda: (one for one in self if bool(called(compiled, one))), UNKNOWN)
 
     def batch(
         self, batch_size: int, drop_remainder: bool = False, num_parallel_calls: Any = None, deterministic: Any = None
@@ -127,18 +155,45 @@ class Dataset:
         """
         if batch_size < 1:
             raise InvalidArgumentError(f"a batch holds one element or more, not {batch_size}")
-        count = self._length
+        size, count = int(batch_size), self._length
+        is_even = drop_remainder or count == INFINITE or (count >= 0 and count % size == 0)
         if count >= 0:
-            count = count // batch_size if drop_remainder else -(-count // batch_size)
-        return Dataset(lambda: _batches(self, int(batch_size), drop_remainder), count)
+            count = count // size if drop_remainder else -(-count // size)
+        slices = self._slices
+        return Dataset(
+            lambda: _batches(self, size, drop_remainder) if slices is None else slices.batches(size, drop_remainder),
+            count,
+            lambda: with_rows(self.element_spec, size if is_even else None),
+        )
 
     def unbatch(self) -> Dataset:
         """The rows of each element one after the other."""
-        return self.flat_map(Dataset.from_tensor_slices)
+        found = self.flat_map(_rows_of_element)
+        found._spec = lambda: without_rows(self.element_spec)
+        return found
 
     def flat_map(self, map_func: Callable[..., Dataset]) -> Dataset:
         """The elements of the datasets that a function makes of the elements."""
-        return Dataset(lambda: itertools.chain.from_iterable(_called(map_func, one) for one in self))
+        return Dataset(lambda: itertools.chain.from_iterable(called(map_func, one) for one in self))
+
+    def interleave(
+        self, map_func: Callable[..., Dataset], cycle_length: int = 2, block_length: int = 1, **_: Any
+    ) -> Dataset:
+        """The elements of the datasets that a function makes of the elements, in turns.
+
+        Args:
+          map_func: makes a dataset of an element.
+          cycle_length: how many of these datasets take turns.
+          block_length: how many elements each turn has.
+
+        >>> import graphjit as gj
+        >>> dataset = gj.data.Dataset.range(1, 4).interleave(lambda x: gj.data.Dataset.from_tensors(x).repeat(2))
+        >>> [int(one) for one in dataset]
+        [1, 2, 1, 2, 3, 3]
+        """
+        if cycle_length < 1 or block_length < 1:
+            raise InvalidArgumentError("interleave: cycle_length and block_length are 1 or more")
+        return Dataset(lambda: _in_turns((called(map_func, one) for one in self), cycle_length, block_length))
 
     def shuffle(
         self, buffer_size: int, seed: int | None = None, reshuffle_each_iteration: bool | None = True
@@ -149,50 +204,59 @@ class Dataset:
         """
         if buffer_size < 1:
             raise InvalidArgumentError(f"the buffer of shuffle holds one element or more, not {buffer_size}")
-        draws = _Draws(seed, reshuffle_each_iteration is not False)
-        return Dataset(lambda: _shuffled(self, int(buffer_size), draws.next()), self._length)
+        draws, size = Draws(seed, reshuffle_each_iteration is not False), int(buffer_size)
+        if self._slices is not None:
+            return _of_slices(self._slices.shuffled(size, draws), lambda: self.element_spec)
+        return self._alike(lambda: shuffled(self, size, draws.next()), self._length)
 
     def repeat(self, count: int | None = None) -> Dataset:
         """The elements several times; for ever without a number, or with -1."""
         if count is None or count < 0:
-            return Dataset(lambda: _for_ever(self), INFINITE if self._length else 0)
+            return self._alike(lambda: _for_ever(self), INFINITE if self._length else 0)
         length = self._length * count if self._length >= 0 else self._length
-        return Dataset(lambda: (one for _ in range(count) for one in self), length)
+        return self._alike(lambda: (one for _ in range(count) for one in self), length)
 
     def take(self, count: int) -> Dataset:
         """The first elements; all of them with -1."""
         if count < 0:
             return self
         length = count if self._length == INFINITE else min(count, self._length) if self._length >= 0 else UNKNOWN
-        return Dataset(lambda: itertools.islice(iter(self), count), length)
+        return self._alike(lambda: itertools.islice(iter(self), count), length)
 
     def skip(self, count: int) -> Dataset:
         """Without the first elements; none with -1."""
         if count < 0:
-            return Dataset(lambda: iter(()), 0)
+            return self._alike(lambda: iter(()), 0)
         length = max(self._length - count, 0) if self._length >= 0 else self._length
-        return Dataset(lambda: itertools.islice(iter(self), count, None), length)
+        return self._alike(lambda: itertools.islice(iter(self), count, None), length)
 
     def concatenate(self, dataset: Dataset) -> Dataset:
         """The elements of this dataset, then those of another."""
+        _require_dataset(dataset, "concatenate")
         lengths = (self._length, dataset._length)
         length = INFINITE if INFINITE in lengths else UNKNOWN if UNKNOWN in lengths else sum(lengths)
-        return Dataset(lambda: itertools.chain(self, dataset), length)
+        return Dataset(
+            lambda: itertools.chain(self, dataset), length, lambda: either(self.element_spec, dataset.element_spec)
+        )
 
     def enumerate(self, start: int = 0) -> Dataset:
         """Pairs of a number and an element."""
-        return Dataset(lambda: ((constant(n, "int64"), one) for n, one in enumerate(self, start)), self._length)
+        return Dataset(
+            lambda: ((constant(n, "int64"), one) for n, one in enumerate(self, start)),
+            self._length,
+            lambda: (TensorSpec([], "int64"), self.element_spec),
+        )
 
     def cache(self, filename: str = "") -> Dataset:
         """The elements are kept in memory after the first complete iteration."""
         if filename:
             raise InvalidArgumentError("cache keeps elements in memory; it takes no file name")
-        return _Cached(self)
+        return self._alike(_Cache(self).elements, self._length)
 
     def prefetch(self, buffer_size: int) -> Dataset:
         """A thread makes the next elements while the last one is worked with."""
         size = 2 if buffer_size is None or buffer_size < 0 else int(buffer_size)
-        return Dataset(lambda: _ahead(self, size) if size else iter(self), self._length)
+        return self._alike(lambda: ahead(self, size) if size else iter(self), self._length)
 
     def apply(self, transformation_func: Callable[[Dataset], Dataset]) -> Dataset:
         """What a function makes of the dataset."""
@@ -206,11 +270,27 @@ class Dataset:
 
     @property
     def element_spec(self) -> Any:
-        """Specifications of the first element's tensors."""
-        for element in self:
-            leaves, structure = flatten(element)
-            return unflatten(structure, [TensorSpec(leaf.shape, leaf.dtype) for leaf in leaves])
+        """Specifications of an element's tensors; a size that differs between elements is None.
+
+        Where nothing else says it, they are those of the first element, which is made for that.
+
+        Raises:
+          InvalidArgumentError: if there is none.
+        """
+        if self._spec is None:
+            found = self._spec_of_first()
+            self._spec = lambda: found
+        return self._spec()
+
+    def _spec_of_first(self) -> Any:
+        with init_scope():
+            for element in self:
+                return spec_of(element)
         raise InvalidArgumentError("the dataset has no element")
+
+    def _alike(self, start: Callable[[], Iterator[Any]], length: int) -> Dataset:
+        """A dataset of the same kind of elements."""
+        return Dataset(start, length, lambda: self.element_spec)
 
     def as_numpy_iterator(self) -> Iterator[Any]:
         """The elements with arrays for tensors."""
@@ -221,13 +301,19 @@ class Dataset:
     def reduce(self, initial_state: Any, reduce_func: Callable[[Any, Any], Any]) -> Any:
         """A function of what was gathered so far and the next element, for all elements."""
         compiled = compile_function(reduce_func)
-        state = _as_tensors(initial_state)
+        state = as_tensors(initial_state)
         for element in self:
             state = compiled(state, element)
         return state
 
     def __iter__(self) -> Iterator[Any]:
-        return (_as_tensors(one) for one in self._start())
+        return self._written_out() if is_tracing() else DatasetIterator(self)
+
+    def _written_out(self) -> Iterator[Any]:
+        """The elements of each call of the function that is traced, where no `for` loop asks for them."""
+        count, taking = len(self), Taking(self)
+        taking.begin()
+        return (taking.next() for _ in range(count))
 
     def __len__(self) -> int:
         if self._length < 0:
@@ -244,143 +330,101 @@ class Dataset:
         return f"<gj.data.Dataset {shown}>"
 
 
-class _Slices(Dataset):
-    """The rows of arrays, which batches take as slices without going through single rows."""
+class DatasetIterator(HandedOut):
+    """One way through a dataset. In a compiled function each call goes on where the last one stopped.
 
-    def __init__(self, leaves: list[Array], structure: Any) -> None:
-        super().__init__(self._rows, len(leaves[0]))
-        self._leaves, self._structure = leaves, structure
+    >>> import graphjit as gj
+    >>> numbers = iter(gj.data.Dataset.range(10))
+    >>> double = gj.compile(lambda numbers: 2 * next(numbers))
+    >>> [int(double(numbers)) for _ in range(3)]
+    [0, 2, 4]
+    """
 
-    def _rows(self) -> Iterator[Any]:
-        return (self._at(number) for number in range(self._length))
+    def __init__(self, dataset: Dataset) -> None:
+        self._dataset = dataset
+        self._elements: Iterator[Any] | None = None
 
-    def _at(self, place: Any) -> Any:
-        return unflatten(self._structure, [Tensor(np.asarray(leaf[place])) for leaf in self._leaves])
+    @property
+    def element_spec(self) -> Any:
+        """Specifications of an element's tensors; see `Dataset.element_spec`."""
+        return self._dataset.element_spec
 
-    def batch(
-        self, batch_size: int, drop_remainder: bool = False, num_parallel_calls: Any = None, deterministic: Any = None
-    ) -> Dataset:
-        """Elements in groups; see `Dataset.batch`."""
-        plain = super().batch(batch_size, drop_remainder)
-        stop = self._length - self._length % batch_size if drop_remainder else self._length
-        starts = range(0, stop, batch_size)
-        return Dataset(lambda: (self._at(slice(one, one + batch_size)) for one in starts), plain._length)
+    def __iter__(self) -> DatasetIterator:
+        if is_tracing():
+            raise TraceError(
+                "how many elements an iterator has left is only known when the function runs, so they cannot be "
+                "listed; go through them in a `for` loop"
+            )
+        return self
+
+    def __next__(self) -> Any:
+        if is_tracing():
+            return self._traced()
+        if self._elements is None:
+            self._elements = self._dataset._start()
+        return as_tensors(next(self._elements))
+
+    def _traced(self) -> Any:
+        """The next element of each call of the function that is traced."""
+        taking = Taking(self)
+        taking.begin()
+        return taking.next()
 
 
-class _Cached(Dataset):
-    """Keeps its elements after the first complete iteration."""
+class _Cache:
+    """Keeps a dataset's elements after the first complete iteration."""
 
     def __init__(self, source: Dataset) -> None:
-        super().__init__(self._kept, source._length)
         self._source = source
-        self._elements: list[Any] | None = None
+        self._kept: list[Any] | None = None
 
-    def _kept(self) -> Iterator[Any]:
-        if self._elements is not None:
-            yield from self._elements
+    def elements(self) -> Iterator[Any]:
+        if self._kept is not None:
+            yield from self._kept
             return
-        elements = []
+        kept = []
         for element in self._source:
-            elements.append(element)
+            kept.append(element)
             yield element
-        self._elements = elements
+        self._kept = kept
 
 
-class _Draws:
-    """Random generators for the iterations of one dataset."""
-
-    def __init__(self, seed: int | None, renews: bool) -> None:
-        self._seed = seed
-        self._renews = renews
-        self._iteration = 0
-
-    def next(self) -> np.random.Generator:
-        """The generator of the next iteration: another one each time, unless it is not to be renewed."""
-        if self._seed is None:
-            self._seed = int(np.asarray(uniform([], 0, 2**31 - 1, "int32")))
-        number = self._iteration
-        self._iteration += 1 if self._renews else 0
-        return np.random.default_rng([self._seed, number])
+def _of_slices(slices: Slices, spec: Callable[[], Any]) -> Dataset:
+    return Dataset(slices.rows, slices.length, spec, slices)
 
 
-def _as_arrays(value: Any) -> Any:
-    """Arrays for tensors, arrays and lists of numbers, in the structure of tuples and dicts."""
-    if isinstance(value, tuple):
-        return tuple(_as_arrays(one) for one in value)
-    if isinstance(value, dict):
-        return {name: _as_arrays(one) for name, one in value.items()}
-    return _as_tensors_of_list(value)._array
+def _rows_of_element(*parts: Any) -> Dataset:
+    return Dataset.from_tensor_slices(parts[0] if len(parts) == 1 else parts)
 
 
-def _as_tensors_of_list(value: Any) -> Tensor:
-    operand: Any = value.read_value() if isinstance(value, State) else as_operand(value)
-    return operand if isinstance(operand, Tensor) else constant(operand)
-
-
-def _as_tensors(value: Any) -> Any:
-    if isinstance(value, Operand | Dataset):
-        return value
-    if isinstance(value, tuple):
-        return tuple(_as_tensors(one) for one in value)
-    if isinstance(value, dict):
-        return {name: _as_tensors(one) for name, one in value.items()}
-    return _as_tensors_of_list(value)
-
-
-def _fitting(element: Any, wanted: Any) -> Any:
-    """An element of a generator as tensors of the wanted dtypes and shapes.
-
-    Raises:
-      ShapeError: if a shape does not fit.
-    """
-    if wanted is None:
-        return _as_tensors(element)
-    specs, structure = flatten(wanted)
-    leaves = list(element) if isinstance(element, tuple) and isinstance(wanted, tuple) else flatten(element)[0]
-    if len(specs) == 1:
-        leaves = [element[0] if isinstance(element, tuple) and isinstance(wanted, tuple) else element]
-    if len(leaves) != len(specs):
-        raise InvalidArgumentError(f"the generator gave {len(leaves)} parts, but {len(specs)} were announced")
-    tensors = [constant(leaf, spec.dtype) for leaf, spec in zip(leaves, specs, strict=True)]
-    for tensor, spec in zip(tensors, specs, strict=True):
-        if not TensorShape(spec.shape).is_compatible_with(tensor.shape):
-            raise ShapeError(f"the generator gave shape {tensor.shape}, but {spec.shape} was announced")
-    return unflatten(structure, tensors)
-
-
-def _called(function: Callable[..., Any], element: Any) -> Any:
-    return function(*element) if isinstance(element, tuple) else function(element)
-
-
-def _stacked(elements: list[Any]) -> Any:
-    parts = [flatten(element) for element in elements]
-    leaves = [[np.asarray(leaf) for leaf in one] for one, _ in parts]
-    columns = list(zip(*leaves, strict=True))
-    for column in columns:
-        shapes = {one.shape for one in column}
-        if len(shapes) > 1:
-            raise ShapeError(f"elements of shapes {sorted(shapes)} cannot be stacked into a batch")
-    return unflatten(parts[0][1], [Tensor(np.stack(column)) for column in columns])
+def _require_dataset(value: Any, what: str) -> None:
+    if not isinstance(value, Dataset):
+        raise InvalidArgumentError(
+            f"{what} takes datasets, not {type(value).__name__}; make one with gj.data.Dataset.from_tensor_slices"
+        )
 
 
 def _batches(source: Dataset, size: int, drop_remainder: bool) -> Iterator[Any]:
     elements = iter(source)
     while group := list(itertools.islice(elements, size)):
         if len(group) == size or not drop_remainder:
-            yield _stacked(group)
+            yield stacked(group)
 
 
-def _shuffled(source: Dataset, size: int, random: np.random.Generator) -> Iterator[Any]:
-    kept: list[Any] = []
-    for element in source:
-        if len(kept) < size:
-            kept.append(element)
-            continue
-        place = int(random.integers(size))
-        yield kept[place]
-        kept[place] = element
-    random.shuffle(kept)
-    yield from kept
+def _in_turns(datasets: Iterator[Dataset], many: int, block: int) -> Iterator[Any]:
+    """Blocks of elements of `many` datasets at a time; one that has ended makes room for the next."""
+    waiting = [iter(one) for one in itertools.islice(datasets, many)]
+    while waiting:
+        for place, elements in enumerate(list(waiting)):
+            found = list(itertools.islice(elements, block))
+            yield from found
+            if len(found) < block:
+                following = next(datasets, None)
+                waiting[place] = _NOBODY if following is None else iter(following)
+        waiting = [one for one in waiting if one is not _NOBODY]
+
+
+_NOBODY: Any = iter(())
 
 
 def _for_ever(source: Dataset) -> Iterator[Any]:
@@ -391,45 +435,6 @@ def _for_ever(source: Dataset) -> Iterator[Any]:
             yield element
         if not count:
             return
-
-
-_END = object()
-
-
-def _ahead(source: Dataset, size: int) -> Iterator[Any]:
-    """Elements that a thread makes ahead; its errors are raised here, and it ends when nobody asks any more."""
-    waiting: queue.Queue[tuple[Any, BaseException | None]] = queue.Queue(size)
-    stopped = threading.Event()
-
-    def put(item: tuple[Any, BaseException | None]) -> bool:
-        while not stopped.is_set():
-            try:
-                waiting.put(item, timeout=0.1)
-                return True
-            except queue.Full:
-                continue
-        return False
-
-    def work() -> None:
-        try:
-            for element in source:
-                if not put((element, None)):
-                    return
-            put((_END, None))
-        except BaseException as error:  # noqa: BLE001 -- raised again in the thread that iterates
-            put((_END, error))
-
-    threading.Thread(target=work, daemon=True, name="graphjit-prefetch").start()
-    try:
-        while True:
-            element, error = waiting.get()
-            if error is not None:
-                raise error
-            if element is _END:
-                return
-            yield element
-    finally:
-        stopped.set()
 
 
 def _shortest(lengths: list[int]) -> int:

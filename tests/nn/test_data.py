@@ -65,6 +65,25 @@ def test_take_skip_repeat_concatenate() -> None:
     assert listed(Dataset.from_tensor_slices(np.arange(4).reshape(2, 2)).unbatch()) == [0, 1, 2, 3]
 
 
+def test_interleave() -> None:
+    """Blocks of several datasets in turns; what has ended makes room for the next; messages name the mistake."""
+    thrice = Dataset.range(1, 5).interleave(lambda x: Dataset.from_tensors(x).repeat(3), cycle_length=2, block_length=2)
+    assert listed(thrice) == [1, 1, 2, 2, 1, 2, 3, 3, 4, 4, 3, 4]
+    for wrong in (lambda: Dataset.zip(Dataset.range(2), [1, 2]), lambda: Dataset.range(2).concatenate([1])):
+        with pytest.raises(ValueError, match=r"takes datasets, not list; make one with"):
+            wrong()
+
+
+def test_shuffled_rows_are_those_of_single_elements() -> None:
+    """Batches of shuffled slices take rows at once, in the order that element by element gives."""
+    rows = np.arange(40).reshape(20, 2)
+    for size in (20, 5):
+        short = Dataset.from_tensor_slices(rows).shuffle(size, seed=3).batch(8)
+        long = Dataset.from_tensor_slices(rows).skip(0).shuffle(size, seed=3).batch(8)
+        for _ in range(2):
+            assert listed(short) == listed(long)
+
+
 def test_shuffle() -> None:
     """All elements, another order each time, the same for one seed; a small buffer only moves them a little."""
     dataset = Dataset.range(50).shuffle(50, seed=3)

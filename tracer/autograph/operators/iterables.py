@@ -12,7 +12,10 @@ from graphjit.compiler.writer import static_value
 from graphjit.runtime.errors import DtypeError, InvalidArgumentError, TraceError
 
 from ...agreement import is_value, is_weak
+from ...handing import HandedOut
 from ...state import State
+from ...subtrace import is_tracing
+from ...taking import Taking
 from .values import is_traced
 
 
@@ -31,6 +34,19 @@ class Rows(ABC):
     @abstractmethod
     def item(self, index: Any) -> Any:
         """The item with a number, which is in range."""
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether items come one after the other from Python, so that nobody knows beforehand how many there are."""
+        return False
+
+    def begin(self) -> Any:
+        """What `has` needs to know, found once before a loop: how many items there are."""
+        return self.count()
+
+    def has(self, index: Any, known: Any, is_over: Any) -> Any:
+        """Whether there is an item with a number; where the loop is over, the answer does not matter."""
+        return index < known
 
     def __iter__(self) -> Iterator[Any]:
         if self.length is None:
@@ -63,6 +79,39 @@ class TensorRows(Rows):
 
     def item(self, index: Any) -> Any:
         return self._tensor[index]
+
+
+class Drawn(Rows):
+    """What a dataset hands out while the function runs."""
+
+    def __init__(self, source: HandedOut) -> None:
+        self._source = source
+        self._taking = Taking(source)
+
+    @property
+    def length(self) -> int | None:
+        return None
+
+    @property
+    def is_drawn(self) -> bool:
+        return True
+
+    def count(self) -> Any:
+        return len(self._source)  # type: ignore[arg-type]  # where it has no length, the error says so
+
+    def begin(self) -> Any:
+        self._taking.begin()
+
+    def has(self, index: Any, known: Any, is_over: Any) -> Any:
+        return self._taking.has_next(is_over)
+
+    def item(self, index: Any) -> Any:
+        return self._taking.next()
+
+    def __iter__(self) -> Iterator[Any]:
+        count = self.count()
+        self.begin()
+        return (self.item(index) for index in range(count))
 
 
 class Range(Rows):
@@ -133,6 +182,16 @@ class Enumerated(Rows):
     def count(self) -> Any:
         return self._items.count()
 
+    @property
+    def is_drawn(self) -> bool:
+        return self._items.is_drawn
+
+    def begin(self) -> Any:
+        return self._items.begin()
+
+    def has(self, index: Any, known: Any, is_over: Any) -> Any:
+        return self._items.has(index, known, is_over)
+
     def item(self, index: Any) -> Any:
         number = as_operand(index).as_weak() if is_traced(index) else index
         return number + self._start, self._items.item(index)
@@ -160,6 +219,23 @@ class Zipped(Rows):
             found = PUBLIC["minimum"](found, one)
         return found
 
+    @property
+    def is_drawn(self) -> bool:
+        return any(one.is_drawn for one in self._parts)
+
+    def begin(self) -> Any:
+        return [one.begin() for one in self._parts] if self.is_drawn else self.count()
+
+    def has(self, index: Any, known: Any, is_over: Any) -> Any:
+        if not self.is_drawn:
+            return index < known
+        found = as_operand(True)
+        for one, own in zip(self._parts, known, strict=True):
+            # as Python's zip, a part is not asked where one before it has ended
+            ended = PUBLIC["logical_not"](found)
+            found = PUBLIC["logical_and"](found, one.has(index, own, PUBLIC["logical_or"](is_over, ended)))
+        return found
+
     def item(self, index: Any) -> Any:
         return tuple(one.item(index) for one in self._parts)
 
@@ -177,6 +253,16 @@ class Mapped(Rows):
 
     def count(self) -> Any:
         return self._items.count()
+
+    @property
+    def is_drawn(self) -> bool:
+        return self._items.is_drawn
+
+    def begin(self) -> Any:
+        return self._items.begin()
+
+    def has(self, index: Any, known: Any, is_over: Any) -> Any:
+        return self._items.has(index, known, is_over)
 
     def item(self, index: Any) -> Any:
         return self._function(*self._items.item(index))
@@ -231,6 +317,8 @@ def rows_of(iterable: Any) -> Rows | None:
     """The items of something traced, None for what Python goes through itself."""
     if isinstance(iterable, Rows):
         return iterable
+    if isinstance(iterable, HandedOut):
+        return Drawn(iterable) if is_tracing() else None
     return TensorRows(iterable) if is_traced(iterable) else None
 
 

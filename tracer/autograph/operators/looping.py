@@ -132,22 +132,22 @@ def _stopped(cell: Any) -> Any:
 
 def _rounds(rows: Rows, first: int, body: Block, names: Sequence[str], stop: str | None) -> None:
     """Write a loop over rows into the graph."""
-    count = rows.count()
+    known = rows.begin()
     cells = [] if stop is None else cells_of([body], [stop])
 
     def has_next(index: Any) -> Any:
-        inside_range = index < count
         if not cells:
-            return inside_range
+            return rows.has(index, known, False)
         stopped = held(cells[0])
         if not is_traced(stopped):
-            return inside_range if not stopped else as_operand(False)
-        return PUBLIC["logical_and"](inside_range, PUBLIC["logical_not"](condition(stopped, "`break`")))
+            return rows.has(index, known, False) if not stopped else as_operand(False)
+        is_over = condition(stopped, "`break`")
+        return PUBLIC["logical_and"](rows.has(index, known, is_over), PUBLIC["logical_not"](is_over))
 
     def one_round(index: Any) -> None:
         body(rows.item(index))
 
-    start = as_operand(first) if not isinstance(count, Symbol) else as_operand(first, count.type.dtype)
+    start = as_operand(first) if not isinstance(known, Symbol) else as_operand(first, known.type.dtype)
     _Loop([body], names, has_next, one_round, start, rows.length).traced()
 
 

@@ -1,0 +1,49 @@
+"""Random orders: another one for each iteration, the same ones for the same seed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from graphjit.tracer.generator import uniform
+
+
+class Draws:
+    """Random generators for the iterations of one dataset.
+
+    Args:
+      seed: without one the first iteration draws it from the stream of `gj.random.set_seed`.
+      renews: whether each iteration has another order.
+    """
+
+    def __init__(self, seed: int | None, renews: bool) -> None:
+        self._seed = seed
+        self._renews = renews
+        self._iteration = 0
+
+    def next(self) -> np.random.Generator:
+        """The generator of the next iteration."""
+        if self._seed is None:
+            self._seed = int(np.asarray(uniform([], 0, 2**31 - 1, "int32")))
+        number = self._iteration
+        self._iteration += 1 if self._renews else 0
+        return np.random.default_rng([self._seed, number])
+
+
+def shuffled(items: Iterable[Any], size: int, random: np.random.Generator) -> Iterator[Any]:
+    """The items, each drawn from the next `size` ones."""
+    kept: list[Any] = []
+    for item in items:
+        if len(kept) < size:
+            kept.append(item)
+            continue
+        place = int(random.integers(size))
+        yield kept[place]
+        kept[place] = item
+    random.shuffle(kept)
+    yield from kept
+
+
+__all__: list[str] = []
