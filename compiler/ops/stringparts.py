@@ -18,6 +18,19 @@ ENCODINGS = ("UTF-8", "UTF-16-BE", "UTF-32-BE")
 ERRORS = ("replace", "strict", "ignore")
 
 
+def encoding_named(what: str, name: str) -> str:
+    """The encoding that is called so, with or without hyphens.
+
+    Raises:
+      InvalidArgumentError: if it is none that there is.
+
+    >>> encoding_named("the encoding", "utf8")
+    'UTF-8'
+    """
+    known = {one.replace("-", ""): one for one in ENCODINGS}
+    return str(one_of(what, known.get(str(name).upper().replace("-", ""), name), ENCODINGS))
+
+
 def decoded(element: bytes, encoding: str, errors: str) -> str:
     """The text of a byte string.
 
@@ -96,7 +109,7 @@ def parts(
     x: Any, into: str, separator: str = "", most: int = -1, encoding: str = "UTF-8", errors: str = "replace"
 ) -> Any:
     """The parts of all strings, and how many each has."""
-    one_of("the encoding", encoding, ENCODINGS)
+    encoding = encoding_named("the encoding", encoding)
     one_of("errors", errors, ERRORS)
     return apply(string_parts_op, x, into=into, separator=separator, most=most, encoding=encoding, errors=errors)
 

@@ -222,6 +222,8 @@ def test_unicode() -> None:
     assert gj.strings.unicode_split(words).to_list() == [[b"n", "é".encode()], [], [b"a", "😀".encode()]]
     assert gj.strings.bytes_split("é").numpy().tolist() == [b"\xc3", b"\xa9"]
     assert gj.strings.unicode_decode(b"a\xff").numpy().tolist() == [97, 0xFFFD]
+    assert gj.strings.unicode_decode("é", "UTF8").numpy().tolist() == [0xE9]  # encodings go by their other names too
+    assert gj.strings.unicode_encode([0xE9], "utf-16-be").numpy() == b"\x00\xe9"
     with pytest.raises(gj.errors.InvalidArgumentError, match="no UTF-8"):
         gj.strings.unicode_decode(b"a\xff", errors="strict")
     codes = gj.constant([[99, 97], [98, 98]])

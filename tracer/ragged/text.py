@@ -6,7 +6,7 @@ from typing import Any
 
 from graphjit.compiler.dispatch import apply
 from graphjit.compiler.operand import PUBLIC, as_operand
-from graphjit.compiler.ops.stringparts import ENCODINGS, ERRORS, encode_op, parts
+from graphjit.compiler.ops.stringparts import ERRORS, encode_op, encoding_named, parts
 from graphjit.compiler.ops.strings import one_of, string_operand
 from graphjit.compiler.tensortype import int32, int64
 from graphjit.runtime.errors import InvalidArgumentError, ShapeError
@@ -107,7 +107,7 @@ def unicode_encode(input: Any, output_encoding: str = "UTF-8", errors: str = "re
     >>> gj.strings.unicode_encode([99, 97, 102, 233], "UTF-8").numpy()
     b'caf\\xc3\\xa9'
     """
-    one_of("strings.unicode_encode: output_encoding", output_encoding, ENCODINGS)
+    output_encoding = encoding_named("strings.unicode_encode: output_encoding", output_encoding)
     one_of("strings.unicode_encode: errors", errors, ERRORS)
     if isinstance(input, RaggedTensor):
         if isinstance(input.values, RaggedTensor):
