@@ -315,7 +315,7 @@ _SELECT: Final = "  %r = select i1 %a, {T} %b, {T} %c\n  ret {T} %r\n"
 
 def _accumulating(op: str, floats: str) -> dict[str, str]:
     body = f"  %r = {op} {{T}} %a, %b\n  ret {{T}} %r\n"
-    return {"float": f"  %r = {floats} reassoc {{T}} %a, %b\n  ret {{T}} %r\n", **_both(body)}
+    return {"float": f"  %r = {floats} reassoc contract {{T}} %a, %b\n  ret {{T}} %r\n", **_both(body)}
 
 
 def _extreme(name: str) -> dict[str, str]:

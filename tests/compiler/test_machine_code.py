@@ -93,3 +93,11 @@ def test_short_rows(size: int) -> None:
     np.testing.assert_allclose(softmax, powers / powers.sum(-1, keepdims=True), rtol=1e-5)
     np.testing.assert_array_equal(greatest, x.max(-1))
     np.testing.assert_allclose(squares, (x * x).sum(-1), rtol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_products_that_are_summed_take_one_instruction(dtype: str) -> None:
+    """D9: a product and the sum that it goes into are one fused multiply-add."""
+    ready = runner(lambda x: gj.reduce_sum(gj.square(x - 1.0), -1), dtype, ROWS)
+    letter = "s" if dtype == "float32" else "d"
+    assert re.search(rf"\bvfmadd\d+p{letter}\b[^\n]*%[yz]mm", ready.executable.kernels[0].assembly())

@@ -206,7 +206,6 @@ import numpy as np
 from programs import program, scale
 from graphjit.runtime import executable, threads
 from graphjit.runtime.executable import Executable
-from graphjit.runtime.fields import replace
 {body}
 """
 RUN = """
