@@ -44,7 +44,7 @@ PYTHON_FUNCTIONS: Final = (
     *("Py_IncRef", "Py_DecRef", "PyErr_Clear", "PyErr_CheckSignals", "PyType_GenericAlloc", "PyContextVar_Get"),
     *("PyDict_GetItemWithError", "PyDict_Size", "PyObject_GetAttr", "PyObject_CallNoArgs", "PyObject_CallOneArg"),
     *("PyObject_Vectorcall", "PyTuple_New", "PyList_New", "PyList_SetItem", "PyFunction_GetClosure", "PyCell_Get"),
-    *("PyLong_AsLongLongAndOverflow", "PyEval_SaveThread", "PyEval_RestoreThread"),
+    *("PyLong_AsLongLongAndOverflow", "PyEval_SaveThread", "PyEval_RestoreThread", "PyUnicode_Compare"),
 )
 NUMPY_FUNCTIONS: Final = {"PyArray_NewFromDescr": 94, "PyArray_SetBaseObject": 282, "PyArray_Scalar": 60}
 """Their places in NumPy's table, which no version changes."""

@@ -67,7 +67,11 @@ def matches_ir() -> str:
 {at("given_name", "names", "%item")}  %name.at = getelementptr ptr, ptr %keyword_names, i64 %k
   %name = load ptr, ptr %name.at
   %same_name = icmp eq ptr %given_name, %name
-  br i1 %same_name, label %k.next, label %no""",
+  br i1 %same_name, label %k.next, label %spelled
+spelled:
+  %order = call i32 %PyUnicode_Compare(ptr %given_name, ptr %name)
+  %same_spelling = icmp eq i32 %order, 0
+  br i1 %same_spelling, label %k.next, label %no""",
         "free",
     )
     constants = loop(
@@ -131,7 +135,7 @@ bitwise:
 define internal i1 @matches(ptr %record, ptr %given, i64 %count, i64 %keyword_count, ptr %names) {{
 entry:
 {load(RECORD, "record", *counts)}{load(RECORD, "record", *tables, kind="ptr")}
-{root("float_type", "PyObject_CallNoArgs", "Py_DecRef", "PyErr_Clear")}
+{root("float_type", "PyObject_CallNoArgs", "Py_DecRef", "PyErr_Clear", "PyUnicode_Compare")}
   %same_count = icmp eq i64 %count, %positional
   %same_keywords = icmp eq i64 %keyword_count, %keywords
   %same_counts = and i1 %same_count, %same_keywords

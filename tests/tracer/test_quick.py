@@ -361,6 +361,16 @@ def test_a10_keywords() -> None:
         f(X)
 
 
+def test_a10_keywords_made_while_running() -> None:
+    """A10: keywords are compared by their letters, as a name that a program puts together is an object of its own."""
+    f = warmed(lambda x, second_operand: x - second_operand, X, second_operand=X)
+    name = "".join(["second", "_", "operand"])
+    assert name is not sys.intern("second_operand")
+    assert ran_quickly(f, X, **{name: X})
+    with pytest.raises(TypeError, match="missing a required argument"):
+        f(X, **{name[:-1] + "D": X})
+
+
 def test_d3_guards_of_every_kind(monkeypatch: pytest.MonkeyPatch) -> None:
     """D3: globals, cells, attributes, classes and containers are looked at before a quick call."""
 
