@@ -70,6 +70,7 @@ ACTIVATIONS = table_of(
     softplus,
     tanh,
     hard_swish=hard_silu,
+    swish=silu,
 )
 
 

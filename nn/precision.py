@@ -45,4 +45,9 @@ def set_epsilon(value: float) -> None:
     _settings["epsilon"] = float(value)
 
 
-__all__ = ["epsilon", "floatx", "set_epsilon", "set_floatx"]
+def image_data_format() -> str:
+    """Where images have their channels if nothing else is said: always "channels_last" here."""
+    return "channels_last"
+
+
+__all__ = ["epsilon", "floatx", "image_data_format", "set_epsilon", "set_floatx"]

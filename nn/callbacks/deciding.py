@@ -228,7 +228,9 @@ class ReduceLROnPlateau(_Watching):
         self.wait = self._rest = 0
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
-        """Compare, and reduce the rate if it has been enough."""
+        """Add the rate to the logs, compare, and reduce the rate if it has been enough."""
+        if isinstance(logs, dict):
+            logs["learning_rate"] = float(np.asarray(self.model.optimizer.learning_rate))
         value = self._value(logs)
         if value is None:
             return

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from graphjit.compiler.tensortype import DType, TensorShape, TensorSpec, as_dtype
-from graphjit.runtime.errors import TraceError
+from graphjit.runtime.errors import FailedPreconditionError, TraceError
 from graphjit.tracer.compiling import compile as compile_function
 from graphjit.tracer.structure import flatten, unflatten
 
@@ -25,6 +25,8 @@ class KerasTensor:
         self.dtype: DType = as_dtype(dtype or "float32")
         self.name = name
         self.producer = producer
+        self.source: Layer | None = None
+        """The layer that stands for it in a model, where it is an input."""
 
     @property
     def ndim(self) -> int:
@@ -59,6 +61,7 @@ class Node:
         self.args = args
         self.kwargs = kwargs
         self.outputs: list[KerasTensor] = []
+        self.structure: Any = None
 
     @property
     def inputs(self) -> list[KerasTensor]:
@@ -80,7 +83,28 @@ def connect(layer: Layer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     node = Node(layer, args, kwargs)
     specs, structure = described_results(layer, args, kwargs)
     node.outputs = [KerasTensor(one.shape, one.dtype, layer.name, node) for one in specs]
+    node.structure = structure
+    layer._record.calls.append(node)
     return unflatten(structure, node.outputs)
+
+
+def only_call(layer: Layer) -> Node:
+    """The one call of a layer on descriptions.
+
+    Raises:
+      FailedPreconditionError: if there is none, or more than one.
+    """
+    record = layer._record
+    owner = None if record.owner is None else record.owner()
+    if not record.calls and owner is not None:
+        owner.describe()
+    if len(record.calls) != 1:
+        raise FailedPreconditionError(
+            f"{layer.name!r} was called {len(record.calls)} times on descriptions, but once is needed to say what it "
+            "gives; keep the results of the calls, or call it on an Input"
+        )
+    call: Node = record.calls[0]
+    return call
 
 
 def described_results(function: Callable[..., Any], args: Any, kwargs: Any) -> tuple[list[TensorSpec], Any]:

@@ -147,25 +147,27 @@ class Holder(Module):
         """The layers directly inside."""
         return [one for one in self._sublayers() if isinstance(one, Holder)]
 
-    def _collected(self, trained: bool, seen: set[int]) -> Iterator[Any]:
-        """Variables that are trained, or those that are not: own ones first, then those of the layers inside."""
+    def _collected(self, kinds: tuple[bool, ...], seen: set[int]) -> Iterator[Any]:
+        """Variables that are trained (True), or not (False): own ones first, then those of the layers inside."""
         if id(self) in seen:
             return
         seen.add(id(self))
-        inner: list[Any] = []
-        for _, value in self.own_items():
-            if isinstance(value, Module):
-                inner.append(value)
-            elif id(value) not in seen and (value.trainable and self.trainable) is trained:
-                seen.add(id(value))
-                yield value
-        for one in inner:
-            yield from _variables_inside(one, trained, seen)
+        items = [value for _, value in self.own_items()]
+        for trained in kinds:
+            for value in items:
+                if isinstance(value, Module) or id(value) in seen:
+                    continue
+                if (value.trainable and self.trainable) is trained:
+                    seen.add(id(value))
+                    yield value
+        for one in items:
+            if isinstance(one, Module):
+                yield from _variables_inside(one, kinds, seen)
 
-    def _listed(self, name: str, trained: bool) -> list[Any]:
+    def _listed(self, name: str, *kinds: bool) -> list[Any]:
         """Variables that are trained, or not; a trace takes note of which they are, not of how they were found."""
         with not_listening():
-            found = list(self._collected(trained, set()))
+            found = list(self._collected(kinds, set()))
         computed_attribute(self, name, found)
         return found
 
@@ -181,8 +183,8 @@ class Holder(Module):
 
     @property
     def variables(self) -> list[Any]:  # type: ignore[override]  # Keras gives a list, Module a tuple
-        """All variables: the trainable ones first."""
-        return [*self.trainable_variables, *self.non_trainable_variables]
+        """All variables: the layer's own, those that are trained first; then those of each layer inside, as Keras."""
+        return self._listed("variables", True, False)
 
     @property
     def weights(self) -> list[Any]:
@@ -303,12 +305,12 @@ def initial_value(initializer: Callable[..., Any], sizes: tuple[Any, ...], dtype
     return cast(given, dtype)
 
 
-def _variables_inside(module: Module, trained: bool, seen: set[int]) -> Iterator[Any]:
+def _variables_inside(module: Module, kinds: tuple[bool, ...], seen: set[int]) -> Iterator[Any]:
     if isinstance(module, Holder):
-        yield from module._collected(trained, seen)
+        yield from module._collected(kinds, seen)
         return
     for variable in module.variables:
-        if id(variable) not in seen and variable.trainable is trained:
+        if id(variable) not in seen and variable.trainable in kinds:
             seen.add(id(variable))
             yield variable
 

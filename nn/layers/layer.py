@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
+from graphjit.compiler.ops.casting import cast
+from graphjit.compiler.ops.sizes import size_along
 from graphjit.compiler.tensortype import TensorShape, TensorSpec, as_dtype
 from graphjit.runtime.errors import InvalidArgumentError
 from graphjit.tracer.attributes import not_listening
@@ -20,7 +22,8 @@ from .. import regularizers
 from ..byname import Configurable
 from ..precision import floatx
 from .arguments import as_argument, given_to, parameters_of
-from .connecting import connect, described_results, holds_descriptions
+from .building import noted
+from .connecting import connect, described_results, holds_descriptions, only_call
 from .exporting import layer_parts
 from .handing import given_masks, hand_on, keep_masks
 from .holding import Holder
@@ -39,7 +42,7 @@ class Layer(Holder, Configurable):
       name: by default the class's name in snake_case, with a number behind it from the second one on.
       trainable: whether its weights are trained.
       dtype: of its weights and its computation; by default what `gj.keras.backend.set_floatx` says, float32.
-      activity_regularizer: a penalty for what it returns, by name or as a function.
+      activity_regularizer: a penalty for what it returns, by name or as a function; it is divided by the batch's size.
       input_shape, input_dim, batch_input_shape: the shape of one example, or of a batch, for a first layer.
       autocast: whether floats of another dtype are cast to its own.
 
@@ -53,6 +56,12 @@ class Layer(Holder, Configurable):
     >>> print(layer([[1.0, 2.0]]).numpy(), [v.name for v in layer.trainable_variables])
     [[1. 2.]] ['scale/factor:0']
     """
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """A class's own `build` is one that may be called by hand."""
+        super().__init_subclass__(**kwargs)
+        if "build" in vars(cls):
+            setattr(cls, "build", noted(cls.build))  # noqa: B010 -- mypy lets no method be assigned
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         """A layer that knows its constructor's arguments, with which `get_config` makes it again."""
@@ -160,7 +169,9 @@ class Layer(Holder, Configurable):
 
     def _penalise(self, outputs: Any) -> None:
         for one in flatten(outputs)[0]:
-            self.add_loss(as_called(self.activity_regularizer)(one))
+            penalty = as_called(self.activity_regularizer)(one)
+            # One of an example, so that it weighs the same whatever the size of the batch; as in Keras.
+            self.add_loss(penalty / cast(size_along(one, 0), penalty.dtype) if one.type.rank else penalty)
 
     def _build_once(self, args: tuple[Any, ...]) -> None:
         if self.built:
@@ -174,7 +185,7 @@ class Layer(Holder, Configurable):
         self._record.built_for = of_any_batch(shape)
         # Where values wait for the weights, those that are drawn here count for nothing.
         drawing = as_before() if self._record.pending else nullcontext()
-        with init_scope(), drawing, self._naming(), self._building():
+        with init_scope(), drawing, self._building():
             self.build(shape)
         self.built = True
         self.restore_pending()
@@ -225,6 +236,21 @@ class Layer(Holder, Configurable):
         if type(self).__init__ is Layer.__init__ or type(self).get_config is not Layer.get_config:
             return base
         return {**given_to(self), **({"name": self.name} if "name" in parameters_of(type(self)) else {})}
+
+    @property
+    def input(self) -> Any:
+        """The description of what the layer was called on, in a functional model or a `Sequential`."""
+        node = only_call(self)
+        return node.args[0] if len(node.args) == 1 else node.inputs
+
+    @property
+    def output(self) -> Any:
+        """The description of what the layer gave, for `Model(model.inputs, layer.output)`.
+
+        Raises:
+          FailedPreconditionError: if it was not called on a description, or more than once.
+        """
+        return unflatten(only_call(self).structure, only_call(self).outputs)
 
     def output_shape_seen(self) -> Any:
         """The shape of what the layer gave when it was first called, None before."""

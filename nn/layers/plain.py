@@ -56,6 +56,7 @@ class InputLayer(Layer):
         self.batch_shape = TensorShape(whole)
         self.input_dtype = as_dtype(dtype or floatx()).name
         self.built = True
+        self._record.output_shape = self.batch_shape
 
     def call(self, inputs: Any) -> Any:
         """The input."""
@@ -83,7 +84,9 @@ def Input(  # noqa: N802 -- Keras's name
     TensorShape([None, 3])
     """
     layer = InputLayer(shape, batch_size, dtype, name=name, batch_shape=batch_shape)
-    return KerasTensor(layer.batch_shape, layer.input_dtype, layer.name)
+    described = KerasTensor(layer.batch_shape, layer.input_dtype, layer.name)
+    described.source = layer
+    return described
 
 
 class Activation(Layer):

@@ -22,6 +22,8 @@ class Record:
       arguments: those of its constructor.
       weights: what `add_weight` made.
       regularizers: pairs of a weight and what penalises it.
+      calls: those on descriptions, in order.
+      owner: a weak reference to the `Sequential` that the layer is in.
       pending: arrays by path, for weights that do not exist yet.
       input_dtypes: those of the tensors for which the weights were made.
     """
@@ -33,6 +35,7 @@ class Record:
     autocast: bool = True
     built: bool = False
     building: bool = False
+    in_build: bool = False
     has_warned: bool = False
     has_dropped_mask: bool = False
     input_shape: Any = None
@@ -41,6 +44,8 @@ class Record:
     input_dtypes: tuple[Any, ...] = ()
     weights: list[Any] = field(default_factory=list)
     regularizers: list[tuple[Any, Callable[[Any], Any]]] = field(default_factory=list)
+    calls: list[Any] = field(default_factory=list)
+    owner: Any = None
     pending: dict[Path, np.ndarray[Any, Any]] = field(default_factory=dict)
 
 

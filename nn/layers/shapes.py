@@ -25,6 +25,15 @@ def shapes_of(value: Any) -> Any:
     return TensorShape(None)
 
 
+def as_shapes(given: Any) -> Any:
+    """A shape as users write it, or a list of such, as `TensorShape`s."""
+    if isinstance(given, dict):
+        return {name: as_shapes(one) for name, one in given.items()}
+    if isinstance(given, list | tuple) and any(isinstance(one, list | tuple | TensorShape) for one in given):
+        return [as_shapes(one) for one in given]
+    return TensorShape(given)
+
+
 def of_any_batch(shapes: Any) -> Any:
     if isinstance(shapes, TensorShape):
         return TensorShape([None, *shapes[1:]]) if shapes.rank else shapes

@@ -23,6 +23,7 @@ from graphjit.compiler.ops.shaping import squeeze
 from graphjit.compiler.ops.transcendental import log, sigmoid, softplus
 from graphjit.runtime.errors import ShapeError
 
+from ..masks import set_mask
 from ..precision import epsilon
 from .reducing import as_floats, like, warn_of_broadcasting
 
@@ -209,7 +210,7 @@ def sparse_categorical_crossentropy(
     Args:
       y_true: class numbers, shape [...] or [..., 1].
       y_pred: probabilities, clipped to [1e-7, 1 - 1e-7], or logits, shape [..., classes].
-      ignore_class: a label whose examples count 0.
+      ignore_class: a label whose examples are 0, and are left out where a loss object takes the mean.
 
     Raises:
       OutOfRangeError: if a label is no class.
@@ -226,7 +227,9 @@ def sparse_categorical_crossentropy(
     if ignore_class is None:
         return _sparse(labels, predicted, from_logits)
     counted = labels != ignore_class
-    return where(counted, _sparse(where(counted, labels, labels * 0), predicted, from_logits), 0.0)
+    values = where(counted, _sparse(where(counted, labels, labels * 0), predicted, from_logits), 0.0)
+    set_mask(values, counted)
+    return values
 
 
 def _sparse(labels: Any, predicted: Any, from_logits: bool) -> Any:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import reduce
 from typing import Any
 
 from graphjit.compiler.operand import as_operand
+from graphjit.compiler.ops.comparing import logical_and
 from graphjit.tracer.converting import as_called
 
 from ..byname import Configurable, serialize
@@ -73,7 +75,9 @@ class Loss(Configurable):
 
     def _finished(self, values: Any, y_pred: Any, sample_weight: Any) -> Any:
         """The losses of examples, weighted, without those that the predictions' mask leaves out, and reduced."""
-        weights = with_mask(sample_weight, mask_of(y_pred), values.dtype, self.reduction)
+        masks = [one for one in (mask_of(y_pred), mask_of(values)) if one is not None]
+        mask = reduce(logical_and, masks) if masks else None
+        weights = with_mask(sample_weight, mask, values.dtype, self.reduction)
         return reduced(weighted(values, weights), self.reduction)
 
     def get_config(self) -> dict[str, Any]:

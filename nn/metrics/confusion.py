@@ -11,11 +11,11 @@ from graphjit.compiler.operand import as_operand
 from graphjit.compiler.ops.arithmetic import divide_no_nan
 from graphjit.compiler.ops.casting import cast
 from graphjit.compiler.ops.comparing import greater, logical_and, logical_not
-from graphjit.compiler.ops.joining import concat
 from graphjit.compiler.ops.reduction import reduce_sum
+from graphjit.compiler.ops.selecting import maximum, where
 from graphjit.compiler.ops.shaping import expand_dims, reshape
-from graphjit.compiler.ops.transcendental import sigmoid
-from graphjit.runtime.errors import InvalidArgumentError
+from graphjit.compiler.ops.transcendental import log, sigmoid
+from graphjit.runtime.errors import InvalidArgumentError, UnimplementedError
 
 from ..losses.reducing import as_floats, like, same_rank
 from .metric import Metric
@@ -117,11 +117,20 @@ class _Quotient(_Counting):
         name: str | None = None,
         dtype: Any = None,
     ) -> None:
-        if top_k is not None or class_id is not None:
-            raise InvalidArgumentError(
-                f"{type(self).__name__} counts by thresholds; pick the column of a class before it is called"
-            )
+        if top_k is not None:
+            raise UnimplementedError(f"{type(self).__name__} counts by thresholds, not among the greatest (top_k)")
         super().__init__(thresholds, name, dtype)
+        self.class_id = class_id
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        """Take in a batch; with class_id only the column of that class."""
+        if self.class_id is not None:
+            y_true, y_pred = as_operand(y_true)[..., self.class_id], as_operand(y_pred)[..., self.class_id]
+        super().update_state(y_true, y_pred, sample_weight)
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments."""
+        return {**super().get_config(), "class_id": self.class_id}
 
     def result(self) -> Any:
         """The quotient; 0 before the first example."""
@@ -156,7 +165,8 @@ class AUC(_Counting):
       curve: "ROC" or "PR".
       from_logits: whether predictions are logits.
 
-    The trapezoidal rule is used for both curves.
+    The trapezoidal rule is used for ROC. Between two points of PR, true positives are taken to grow in proportion to
+    predicted ones, over which precision is then integrated (Davis and Goadrich 2006).
     """
 
     counted = ("true_positives", "true_negatives", "false_positives", "false_negatives")
@@ -186,12 +196,9 @@ class AUC(_Counting):
         hits, rejects, alarms, misses = (self._counts[kind].read_value() for kind in self.counted)
         recall = divide_no_nan(hits, hits + misses)
         if self.curve == "PR":
-            precision = divide_no_nan(hits, hits + alarms)
-            # Where nothing is predicted, precision goes on as it was before.
-            heights, places = concat([precision[:-1], precision[-2:-1]], 0), recall
-        else:
-            heights, places = recall, divide_no_nan(alarms, alarms + rejects)
-        return reduce_sum((places[:-1] - places[1:]) * (heights[:-1] + heights[1:]) / 2.0)
+            return _area_under_precision(hits, hits + alarms, hits + misses)
+        places = divide_no_nan(alarms, alarms + rejects)
+        return reduce_sum((places[:-1] - places[1:]) * (recall[:-1] + recall[1:]) / 2.0)
 
     def get_config(self) -> dict[str, Any]:
         """The arguments."""
@@ -199,6 +206,16 @@ class AUC(_Counting):
         del config["thresholds"]
         more = {"num_thresholds": self.num_thresholds, "curve": self.curve, "from_logits": self.from_logits}
         return {**config, **more}
+
+
+def _area_under_precision(hits: Any, predicted: Any, positives: Any) -> Any:
+    """The area under precision over recall; the counts fall from one threshold to the next."""
+    slope = divide_no_nan(hits[:-1] - hits[1:], maximum(predicted[:-1] - predicted[1:], 0.0))
+    start = hits[1:] - slope * predicted[1:]
+    both = logical_and(predicted[:-1] > 0.0, predicted[1:] > 0.0)
+    ratio = where(both, divide_no_nan(predicted[:-1], maximum(predicted[1:], 0.0)), 1.0)
+    pieces = slope * (hits[:-1] - hits[1:] + start * log(ratio))
+    return reduce_sum(divide_no_nan(pieces, maximum(positives[1:], 0.0)))
 
 
 __all__ = ["AUC", "FalseNegatives", "FalsePositives", "Precision", "Recall", "TrueNegatives", "TruePositives"]

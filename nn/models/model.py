@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -9,14 +10,18 @@ from typing import Any
 import numpy as np
 
 from graphjit.compiler.tensortype import TensorShape
-from graphjit.runtime.errors import InvalidArgumentError
+from graphjit.runtime.errors import FailedPreconditionError, InvalidArgumentError
 from graphjit.tracer.lifting import init_scope
 from graphjit.tracer.parts import Parts
+from graphjit.tracer.structure import flatten
 
+from ..byname import serialize
 from ..layers.exporting import layer_parts
 from ..layers.layer import Layer
+from ..layers.shapes import shapes_of
 from ..masks import set_masks
 from ..precision import floatx
+from .network import Network, from_config
 from .passes import Passes
 from .summary import summary_of
 
@@ -40,7 +45,7 @@ class Model(Passes):
     """
 
     _untracked = Layer._untracked | {"_training", "_network", "optimizer", "history"}
-    _network: Any = None
+    _network: Network | None = None
 
     def __init__(self, *args: Any, inputs: Any = None, outputs: Any = None, name: str | None = None, **kw: Any) -> None:
         if args and not isinstance(args[0], str) and args[0] is not None:
@@ -49,8 +54,6 @@ class Model(Passes):
             name = name or args[0]
         super().__init__(name=name, **kw)
         if inputs is not None:
-            from .network import Network
-
             self._network = Network(inputs, outputs)
             self._stack = self._network.layers
             self.output_names = self._network.output_names
@@ -76,6 +79,56 @@ class Model(Passes):
     def _naming(self) -> AbstractContextManager[Any]:
         """Variables in layers have the layers' names, and nothing before them."""
         return nullcontext()
+
+    # --- what it is made of ---
+
+    @property
+    def layers(self) -> list[Any]:
+        """The layers directly inside; in a functional model those of its inputs first."""
+        return super().layers if self._network is None else [*self._network.sources, *self._stack]
+
+    def describe(self) -> Network:
+        """Its inputs, its outputs and the calls between them, in a functional model.
+
+        Raises:
+          FailedPreconditionError: for a model of another kind.
+        """
+        if self._network is None:
+            raise FailedPreconditionError(
+                f"{self.name!r} is defined by its call(), so nobody knows its inputs and outputs; a model made by "
+                "Model(inputs, outputs), or a Sequential that begins with an Input, has them"
+            )
+        return self._network
+
+    @property
+    def inputs(self) -> list[Any]:
+        """Descriptions of its inputs, as a list."""
+        return flatten(self.describe().inputs)[0]
+
+    @property
+    def outputs(self) -> list[Any]:
+        """Descriptions of its outputs, as a list."""
+        return flatten(self.describe().outputs)[0]
+
+    @property
+    def input(self) -> Any:
+        """The description of its input, or the structure of several."""
+        return self.describe().inputs
+
+    @property
+    def output(self) -> Any:
+        """The description of its output, or the structure of several."""
+        return self.describe().outputs
+
+    @property
+    def input_shape(self) -> Any:
+        """The shape of its input, or the structure of several."""
+        return shapes_of(self.describe().inputs)
+
+    @property
+    def output_shape(self) -> Any:
+        """The shape of what it gives, or the structure of several."""
+        return shapes_of(self.describe().outputs)
 
     # --- saving ---
 
@@ -133,11 +186,14 @@ class Model(Passes):
         """A model of what `get_config` gave."""
         if cls is Model and "calls" in config:
             from ..layers import LAYERS
-            from .network import from_config
 
             inputs, outputs = from_config(config, {**LAYERS, "model": Model})
             return cls(inputs=inputs, outputs=outputs, name=config.get("name"))
         return cls(**config)
+
+    def to_json(self, **kwargs: Any) -> str:
+        """What the model is made of, without its weights, as text for `model_from_json`."""
+        return json.dumps(serialize(self), **kwargs)
 
     # --- looking ---
 

@@ -10,6 +10,7 @@ from graphjit.tracer.structure import flatten, unflatten
 
 from ..byname import deserialize, serialize
 from ..layers.connecting import KerasTensor, Node
+from ..layers.plain import Input
 
 
 class Network:
@@ -31,6 +32,7 @@ class Network:
                 raise InvalidArgumentError(
                     f"inputs and outputs come from Input and from layers called on it, not {one!r}"
                 )
+        self.sources = [one.source for one in self._sources if one.source is not None]
         self.nodes = self._ordered()
         self.layers = list({id(node.layer): node.layer for node in self.nodes}.values())
         self.output_names = self._names()
@@ -144,7 +146,7 @@ def _read(value: Any, tensors: list[KerasTensor]) -> Any:
 def from_config(config: Mapping[str, Any], table: Mapping[str, Any]) -> tuple[Any, Any]:
     """Inputs and outputs, made by calling the layers of a configuration again."""
     layers = [deserialize(one, table, "layer") for one in config["layers"]]
-    tensors = [KerasTensor(one["shape"], one["dtype"], one["name"]) for one in config["inputs"]]
+    tensors = [Input(batch_shape=one["shape"], dtype=one["dtype"], name=one["name"]) for one in config["inputs"]]
     for call in config["calls"]:
         args, kwargs = _read(call["args"], tensors), _read(call["kwargs"], tensors)
         tensors.extend(flatten(layers[call["layer"]](*args, **kwargs))[0])

@@ -72,7 +72,8 @@ class Passes(Steps):
         measured = self._validation_batches(validation, validation_batch_size or batch_size, validation_steps)
         self.history = History()
         verbose = 1 if verbose == "auto" else int(verbose)
-        every = [self.history, *(callbacks or ())]
+        # The history comes last: callbacks may add to the logs.
+        every = [*(callbacks or ()), self.history]
         listeners = CallbackList(every, self, epochs=epochs, steps=_count(train), verbose=verbose)
         self.stop_training = False
         listeners.tell("on_train_begin")
@@ -211,7 +212,7 @@ class Passes(Steps):
         listeners = CallbackList(callbacks, self, steps=_count(batches), verbose=0)
         listeners.tell("on_predict_begin")
         step: Any = self._predict_batch
-        if self._training is not None and self._training.run_eagerly:
+        if self.run_eagerly:
             step = step.eager
         results: list[list[Any]] = []
         structure: Any = None
@@ -228,11 +229,11 @@ class Passes(Steps):
     def train_on_batch(
         self, x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None, return_dict: bool = False
     ) -> Any:
-        """One step of training; returns what the metrics have measured since they were reset."""
+        """One step of training; returns what the metrics measured on this batch."""
         return self._run_batch("train", array_parts(x, y, sample_weight, class_weight), return_dict)
 
     def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
-        """Measure on one batch; returns what the metrics have measured since they were reset."""
+        """Measure on one batch; returns what the metrics measured on it."""
         return self._run_batch("test", array_parts(x, y, sample_weight), return_dict)
 
     def predict_on_batch(self, x: Any) -> Any:
@@ -243,6 +244,7 @@ class Passes(Steps):
     def _run_batch(self, kind: str, parts: tuple[Any, ...], return_dict: bool) -> Any:
         self._required()
         step, returns_logs = self._step(kind)
+        self.reset_metrics()
         logs = self._logs(step(*parts), returns_logs)
         values = list(logs.values())
         return logs if return_dict else values[0] if len(values) == 1 else values

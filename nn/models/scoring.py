@@ -152,6 +152,8 @@ class Scoring:
                     metric = as_metric(one, true[position], predicted[position])
                     if len(keys) > 1 and not isinstance(one, Metric):
                         metric.name = f"{keys[position]}_{metric.name}"
+                    if is_weighted and metric.name in {other.name for other, _ in built[position]}:
+                        metric.name = f"weighted_{metric.name}"
                     built[position].append((metric, is_weighted))
         return built
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
+from weakref import ref
 
 from graphjit.compiler.tensortype import TensorShape
-from graphjit.runtime.errors import InvalidArgumentError
+from graphjit.runtime.errors import FailedPreconditionError, InvalidArgumentError
 
 from ..byname import deserialize, serialize
 from ..layers.connecting import KerasTensor
 from ..layers.layer import Layer
-from ..layers.plain import InputLayer
+from ..layers.plain import Input, InputLayer
 from ..masks import set_masks
 from .model import Model
+from .network import Network
 
 
 class Sequential(Model):
@@ -35,10 +37,11 @@ class Sequential(Model):
         super().__init__(name=name, **kwargs)
         self._stack: list[Any] = []
         self._shape: Any = None
+        self._described: Network | None = None
         for layer in layers or ():
             self.add(layer)
 
-    _untracked = Model._untracked | {"_shape"}
+    _untracked = Model._untracked | {"_shape", "_described"}
 
     @property
     def layers(self) -> list[Any]:
@@ -67,6 +70,8 @@ class Sequential(Model):
         if not self._stack and given is not None:
             self._shape = TensorShape(given)
         self._stack.append(layer)
+        layer._record.owner = ref(self)
+        self._described = None
         if self._shape is not None:
             self._shape = _built(layer, self._shape)
             self.built = True
@@ -76,6 +81,7 @@ class Sequential(Model):
         if not self._stack:
             raise InvalidArgumentError("there is no layer in this Sequential")
         layer = self._stack.pop()
+        self._described = None
         first = self._stack[0]._record.input_shape if self._stack else None
         self._shape = None if first is None else TensorShape(first)
         for one in self._stack if self._shape is not None else ():
@@ -104,10 +110,25 @@ class Sequential(Model):
             input_shape = layer.compute_output_shape(input_shape)
         return input_shape
 
-    @property
-    def output_shape(self) -> Any:
-        """The shape of what the model gives, None before it is built."""
-        return self._shape
+    def describe(self) -> Network:
+        """Its input, its output and the calls between them.
+
+        Raises:
+          FailedPreconditionError: before it is built.
+        """
+        shape = self._first_shape()
+        if shape is None:
+            raise FailedPreconditionError(
+                f"{self.name!r} does not know its input yet: begin with an Input, call it, or build(input_shape)"
+            )
+        if self._described is None:
+            first = self._stack[0] if self._stack else None
+            dtype = first.input_dtype if isinstance(first, InputLayer) else None
+            described = result = Input(batch_shape=shape, dtype=dtype)
+            for layer in self.layers:
+                result = layer(result)
+            self._described = Network(described, result)
+        return self._described
 
     def get_config(self) -> dict[str, Any]:
         """The layers, and the shape of the input."""

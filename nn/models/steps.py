@@ -102,6 +102,15 @@ class Steps(Layer):
         self._forget_steps()
 
     @property
+    def run_eagerly(self) -> bool:
+        """Whether steps run as plain Python; it may be set."""
+        return self._training is not None and self._training.run_eagerly
+
+    @run_eagerly.setter
+    def run_eagerly(self, value: bool) -> None:
+        self._required().run_eagerly = bool(value)
+
+    @property
     def loss(self) -> Any:
         """The loss that `compile` was given; None before."""
         return None if self._training is None else self._training.arguments["loss"]
@@ -195,8 +204,7 @@ class Steps(Layer):
         own = getattr(type(self), f"{kind}_step") is getattr(Steps, f"{kind}_step")
         step = getattr(self, f"_{kind}_batch" if own else f"_user_{kind}_batch")
         self._forget_other_weights()
-        eager = self._training is not None and self._training.run_eagerly
-        return (step.eager if eager else step), not own
+        return (step.eager if self.run_eagerly else step), not own
 
     def _forget_other_weights(self) -> None:
         """Steps are traced for certain weights: where others are trained now, they are traced anew."""

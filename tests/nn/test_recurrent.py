@@ -399,7 +399,7 @@ def test_states_of_an_encoder_go_into_a_decoder() -> None:
     model = gj.keras.Model([source, target], layers.Dense(1)(outputs))
     a, b = np.random.default_rng(7).standard_normal((2, 5, 3)), np.random.default_rng(8).standard_normal((2, 4, 2))
     assert model.predict([a, b]).shape == (2, 4, 1)
-    encoder, decoder, head = model.layers
+    _, _, encoder, decoder, head = model.layers
     _, *states = encoder(a.astype("f"))
     wanted = head(decoder(b.astype("f"), initial_state=states)).numpy()
     np.testing.assert_allclose(model.predict([a, b]), wanted, rtol=1e-5, atol=1e-6)

@@ -7,4 +7,5 @@ from graphjit.nn.byname import (
     get_registered_object,
     register_keras_serializable,
 )
+from graphjit.nn.labels import normalize, to_categorical
 from graphjit.tracer.generator import set_seed as set_random_seed
