@@ -6,6 +6,7 @@ if __name__ != "graphjit.nn":
 import typing as _typing
 
 from graphjit.nn.functional import *
+from graphjit.runtime.missing import missing_attribute as _missing_attribute
 
 if _typing.TYPE_CHECKING:
     from graphjit.nn import callbacks, constraints, initializers, losses, metrics, models, optimizers, regularizers
@@ -40,4 +41,4 @@ def __getattr__(name: str) -> object:
             if found is not None:
                 globals()[name] = found
                 return found
-    raise AttributeError(f"module 'graphjit.nn' has no attribute {name!r}")
+    raise _missing_attribute("graphjit.nn", name, (*globals(), *_MODULES))

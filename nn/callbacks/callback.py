@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from graphjit.runtime.errors import InvalidArgumentError
+
 Logs = Mapping[str, Any] | None
 
 
@@ -88,6 +90,10 @@ class CallbackList:
     def __init__(self, callbacks: Iterable[Any] | None, model: Any, **params: Any) -> None:
         self.callbacks = list(callbacks or ())
         for one in self.callbacks:
+            if not hasattr(one, "set_params") or isinstance(one, type):
+                raise InvalidArgumentError(
+                    f"a callback is an object of a class derived from gj.keras.callbacks.Callback, not {one!r}"
+                )
             one.set_params(params)
             one.set_model(model)
         self._listeners = {event: [one for one in self.callbacks if _defines(one, event)] for event in _EVENTS}

@@ -9,7 +9,7 @@ import numpy as np
 
 from graphjit.compiler.operand import Operand, as_operand
 from graphjit.compiler.tensortype import TensorShape, TensorSpec
-from graphjit.runtime.errors import InvalidArgumentError, ShapeError
+from graphjit.runtime.errors import InvalidArgumentError, ShapeError, SignatureError
 from graphjit.tracer.handing import HandedOut
 from graphjit.tracer.state import State
 from graphjit.tracer.structure import flatten, unflatten
@@ -64,7 +64,13 @@ def fitting(element: Any, wanted: Any) -> Any:
 
 def called(function: Callable[..., Any], element: Any) -> Any:
     """A function of an element; a tuple's parts are its arguments."""
-    return function(*element) if isinstance(element, tuple) else function(element)
+    if not isinstance(element, tuple):
+        return function(element)
+    try:
+        return function(*element)
+    except SignatureError as error:
+        error.add_note(f"an element is a tuple of {len(element)} parts, which the function gets as so many arguments")
+        raise
 
 
 def stacked(elements: list[Any]) -> Any:

@@ -42,8 +42,9 @@ def as_arrays(value: Any) -> Any:
     if isinstance(value, Mapping) and not hasattr(value, "__array__"):
         return {name: as_arrays(one) for name, one in value.items()}
     array = np.asarray(value)
-    if array.dtype == object:
-        raise InvalidArgumentError("the data are no numbers: an array of objects was given")
+    if array.dtype.kind in "OSUT":
+        kind = "objects" if array.dtype == object else "texts"
+        raise InvalidArgumentError(f"the data are no numbers: {kind} were given ({type(value).__name__})")
     return array.astype(floatx()) if array.dtype.kind == "f" and array.dtype != floatx() else array
 
 
@@ -151,9 +152,20 @@ class IteratedBatches:
                 f"a batch is (inputs,), (inputs, targets) or (inputs, targets, weights), not a tuple of {len(parts)}"
             )
         ready = tuple(_ready(part) for part in parts)
+        _require_rows(ready)
         if self._class_weight is not None:
             ready = with_class_weights(ready, self._class_weight)
         return ready
+
+
+def _require_rows(parts: tuple[Any, ...]) -> None:
+    """Refuse what is one example and no batch of them."""
+    shapes = [tuple(leaf.shape) for leaf in flatten(parts)[0] if hasattr(leaf, "shape")]
+    if () in shapes:
+        raise ShapeError(
+            f"a batch has one example in each row, but parts of shapes {', '.join(map(str, shapes))} were given; a "
+            "dataset of single examples becomes one of batches by dataset.batch(32)"
+        )
 
 
 def _length_of(source: Any) -> int:

@@ -30,7 +30,7 @@ class Network:
         for one in (*self._sources, *self._targets):
             if not isinstance(one, KerasTensor):
                 raise InvalidArgumentError(
-                    f"inputs and outputs come from Input and from layers called on it, not {one!r}"
+                    f"inputs and outputs come from Input and from layers called on it; {type(one).__name__} does not"
                 )
         self.sources = [one.source for one in self._sources if one.source is not None]
         self.nodes = self._ordered()

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from graphjit.compiler.operand import Operand
 from graphjit.runtime.errors import InvalidArgumentError
 from graphjit.tracer.lifting import init_scope
 from graphjit.tracer.state import State
@@ -66,6 +67,7 @@ class Passes(Steps):
           A `History`: `history.history["loss"]` holds one number for each epoch.
         """
         self._required()
+        _require_count("epochs", epochs)
         train, validation = self._data(
             (x, y, sample_weight), batch_size, validation_split, validation_data, shuffle, class_weight, steps_per_epoch
         )
@@ -121,6 +123,11 @@ class Passes(Steps):
         if isinstance(data, tuple):
             x, y, sample_weight = three_parts(data)
             return make_batches(x, y, sample_weight, batch_size, steps)
+        if isinstance(data, np.ndarray | Operand):
+            raise InvalidArgumentError(
+                "validation_data is a tuple of inputs and targets, (x, y), or something that gives batches; not "
+                f"one array of shape {tuple(data.shape)}"
+            )
         return make_batches(data, steps=steps)
 
     def _run_epoch(
@@ -277,6 +284,11 @@ def _seed() -> int:
 def _as_number(value: Any) -> Any:
     array = np.asarray(value.read_value() if isinstance(value, State) else value)
     return float(array) if array.ndim == 0 else array
+
+
+def _require_count(name: str, count: Any) -> None:
+    if not hasattr(count, "__index__"):
+        raise InvalidArgumentError(f"{name} is a whole number, not {count!r}")
 
 
 __all__: list[str] = []

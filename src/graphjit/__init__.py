@@ -129,6 +129,7 @@ from graphjit.compiler.tensortype import (
     uint64,
 )
 from graphjit.nn.module import Module
+from graphjit.runtime.missing import missing_attribute as _missing_attribute
 from graphjit.tracer.autograph.policy import no_convert
 from graphjit.tracer.branching import case, cond, switch_case
 from graphjit.tracer.callbacks import numpy_function, print_ as print, py_function
@@ -374,7 +375,7 @@ _MODULES_LATER = {
 
 def __getattr__(name: str) -> object:
     if name not in _LATER and name not in _MODULES_LATER:
-        raise AttributeError(f"module 'graphjit' has no attribute {name!r}")
+        raise _missing_attribute("graphjit", name, __dir__())
     import importlib
 
     found: object
