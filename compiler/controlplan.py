@@ -13,10 +13,12 @@ import numpy as np
 from graphjit.runtime.fields import dataclass, field, replace
 from graphjit.runtime.program import PIECE_COST, Action, ControlStep, KernelStep, Program, Slot
 
+from .boxkernel import is_box_update
 from .control import BRANCHES, runs_natively
 from .graph import Equation, Graph, Value
 from .loopkernel import LoopKernel, goes_in_pieces, is_scalar_loop, scan_kernel, while_kernel
 from .maploop import is_map_loop, map_cost, map_kernel
+from .op import Kind
 from .ops.branching import branches_of, cond_op
 from .ops.looping import while_op
 from .plan import PlannedStep, Planner, find_parts
@@ -194,12 +196,20 @@ class ControlPlanner(Planner):
     ) -> None:
         """A round of a loop: what is carried changes from the slots `now` to `then`, which change places."""
         wanted = [*then, *rows]
-        same = [
-            value is before for value, before in zip(body.outputs[:carried], body.inputs[:carried], strict=True)
-        ] + [False] * len(rows)
+        stays = [
+            value is before or _is_written_into(body, before, value)
+            for value, before in zip(body.outputs[:carried], body.inputs[:carried], strict=True)
+        ]
+        same = [*stays, *(False for _ in rows)]
         left = [(value, slot) for value, slot, is_same in zip(body.outputs, wanted, same, strict=True) if not is_same]
         values, slots = [value for value, _ in left], [slot for _, slot in left]
-        self.plan_inside(body, [*now, *inputs], self.targets_of(values, slots, body))
+        targets = self.targets_of(values, slots, body)
+        targets.update(
+            (value, slot)
+            for value, slot, is_same in zip(body.outputs, now, stays, strict=False)
+            if is_same and value in body.producers
+        )
+        self.plan_inside(body, [*now, *inputs], targets)
         self.settle(values, slots)
         for one, other, is_same in zip(now, then, same, strict=False):
             if not is_same:
@@ -358,3 +368,15 @@ class ControlPlanner(Planner):
         for number in self.pinned:
             self.last[number] = len(self.steps)
         return super().lay_out_arena()
+
+
+def _is_written_into(body: Graph, before: Value, value: Value) -> bool:
+    """Whether a round may write a box into what is carried: all that it reads of it is read before."""
+    producer = body.producers.get(value)
+    if producer is None or not is_box_update(producer) or producer.operands[0] is not before:
+        return False
+    if before in body.outputs or before in producer.operands[1:]:
+        return False
+    behind = body.equations[body.equations.index(producer) + 1 :]
+    readers = [one for one in body.equations if one is not producer and before in one.operands]
+    return not any(one in behind or one.op.kind is Kind.VIEW for one in readers)

@@ -16,6 +16,7 @@ from graphjit.runtime.fields import dataclass, field, replace
 from graphjit.runtime.program import CopyStep, GemmStep, KernelStep, NumpyStep, Program, Slot, SlotKind, Step
 
 from .blocks import in_blocks
+from .boxkernel import box_kernel, is_box_update, lies_plainly
 from .contraction import product_of
 from .emit import EmittedKernel, emit_kernel
 from .graph import Equation, Graph, Value
@@ -250,7 +251,7 @@ class Planner:
             self.add_constant(equation)
         elif equation.op is fused_op:
             self.add_kernel(equation)
-        elif not self.add_product(equation) and not self.add_join(equation):
+        elif not self.add_product(equation) and not self.add_join(equation) and not self.add_box(equation):
             self.add_numpy_step(equation)
 
     def add_constant(self, equation: Equation) -> None:
@@ -333,6 +334,26 @@ class Planner:
         for piece in pieces:
             if element_count(piece.sizes) and equation.operands[piece.operand] not in self.parts:
                 self.add_piece(equation, piece, sources[piece.operand], slots[piece.operand], target)
+        return True
+
+    def add_box(self, equation: Equation) -> bool:
+        """Write a box into a copy of a tensor, or into the tensor itself if the result is to lie there."""
+        if not is_box_update(equation):
+            return False
+        x, box, begin = equation.operands
+        places = [self.places.get(one) for one in equation.operands]
+        if not all(map(lies_plainly, places, (one.type.sizes for one in equation.operands))):
+            return False
+        target = self.own_slot(equation.output)
+        self.copy(self.slot_of(x), target)
+        slots = {equation.output: target, box: self.slot_of(box), begin: self.slot_of(begin)}
+        kernel = box_kernel(equation)
+        block = tuple(word.number if word.buffer is None else slots[word.buffer] for word in kernel.words)
+        name, cost = equation.op.name, 2 * element_count(box.type.sizes) * box.type.dtype.size
+        self.last[target] = len(self.steps)
+        self.steps.append(
+            KernelStep(kernel.text, name, block, kernel.extent, name, PlannedStep(equation, kernel), cost)
+        )
         return True
 
     def add_piece(

@@ -101,6 +101,8 @@ dynamic_update_slice_op: Op = declare(
             lambda g, y, x, update, begin: PUBLIC["slice_"](g, begin, shape_of(update)),
             None,
         ],
+        error="a box that begins at {0} is out of range",
+        error_type=OutOfRangeError,
         fails=True,
         examples=(
             Example(("f64[4,5]", "f64[2,3]", np.array([1, 2], np.int32))),

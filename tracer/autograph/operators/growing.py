@@ -11,7 +11,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from graphjit.compiler.operand import PUBLIC, ReadsAsOperand, as_operand
+from graphjit.compiler.dispatch import apply
+from graphjit.compiler.operand import PUBLIC, Operand, ReadsAsOperand, as_operand
+from graphjit.compiler.ops.dynamicslices import dynamic_update_slice_op
 from graphjit.compiler.tensortype import DType
 from graphjit.runtime.errors import InvalidArgumentError, TraceError
 
@@ -60,7 +62,7 @@ class Growing:
             if structure != self._structure:
                 raise InvalidArgumentError(f"the items that a loop appends to a {self._name} are not alike; {_ADVICE}")
             rooms = [
-                PUBLIC["tensor_scatter_nd_update"](room, [[count]], [as_operand(leaf, type.dtype)])
+                _written(room, count, as_operand(leaf, type.dtype))
                 for room, leaf, type in zip(rooms, leaves, self._types, strict=True)
             ]
             count = count + 1
@@ -71,6 +73,11 @@ class Growing:
         _, rooms = carried
         run = _Run(rooms, self._structure)
         return [*self.prefix, *(run.item(place) for place in range(self._rows))]
+
+
+def _written(room: Any, count: Any, item: Operand) -> Any:
+    begin = PUBLIC["stack"]([count] + [as_operand(0)] * item.type.rank)
+    return apply(dynamic_update_slice_op, room, PUBLIC["expand_dims"](item, 0), begin)
 
 
 def appended(before: list[Any], after: list[Any], name: str) -> list[Any]:
