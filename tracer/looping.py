@@ -285,8 +285,8 @@ def _carried(one: _Leaf, result: Any) -> Operand:
     if not one.type.accepts(operand.type):
         raise ShapeError(
             f"{one.name} has shape {tuple(one.type.shape)} before the loop, but shape {tuple(operand.type.shape)} "
-            "after one iteration; a loop's values keep their shapes, unless a shape invariant "
-            f"(gj.while_loop(shape_invariants=...)) says which sizes may change{_lines(one, result)}"
+            "after one iteration; a loop's values keep their shapes, unless shape_invariants (of gj.while_loop, or of "
+            f"gj.autograph.set_loop_options first in the body) say which sizes may change{_lines(one, result)}"
         )
     return operand
 

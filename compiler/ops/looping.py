@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from graphjit.runtime.errors import InvalidArgumentError
+from graphjit.runtime.errors import InvalidArgumentError, ShapeError
 
 from ..dispatch import apply, apply_all
 from ..graph import Graph, Literal, Value
@@ -210,6 +211,25 @@ def _infer_while(
     return (*finals, *rows, TensorType(int64, ()))
 
 
+def _history(rows: list[Array], body: Graph, carried: int) -> Array:
+    """What each round kept, for the gradient.
+
+    Raises:
+      ShapeError: if its size changes from round to round.
+    """
+    for before, after in pairwise(rows):
+        if before.shape != after.shape:
+            open_ones = [one.name for one in body.inputs[:carried] if not one.type.is_static and one.name]
+            names = " or ".join(map(repr, open_ones)) or "a value"
+            raise ShapeError(
+                f"the gradient of a loop needs what each round computed, in one tensor, but the size of {names} "
+                f"changes from round to round: something that depends on it has shape {before.shape} in one, and "
+                f"{after.shape} in the next. Let it have its full size before the loop, and write into it with "
+                "gj.TensorArray or gj.tensor_scatter_nd_update"
+            )
+    return np.array(rows)
+
+
 def _run_while(*arrays: Array, condition: Graph, body: Graph, carried: int) -> tuple[Array, ...]:
     from ..backends.reference import run_reference
 
@@ -220,7 +240,7 @@ def _run_while(*arrays: Array, condition: Graph, body: Graph, carried: int) -> t
         state = results[:carried]
         rows.append(results[carried:])
     stacked = [
-        np.array([row[place] for row in rows]) if rows else _no_rows(value.type)
+        _history([row[place] for row in rows], body, carried) if rows else _no_rows(value.type)
         for place, value in enumerate(body.outputs[carried:])
     ]
     return (*map(np.array, state), *stacked, np.array(len(rows), np.int64))

@@ -9,6 +9,7 @@ import pytest
 from bothways import both_ways
 
 import graphjit as gj
+from graphjit.runtime.errors import OutOfRangeError
 
 
 def test_f5_in_a_loop() -> None:
@@ -95,3 +96,57 @@ def test_f5_growing() -> None:
     for number in range(4):
         array = array.write(number, number * number)
     assert array.stack().numpy().tolist() == [0, 1, 4, 9]
+
+
+def test_f5_writing_in_a_loop_is_native_and_in_place() -> None:
+    """F5: what a round writes and reads; the array is not copied in each round, and no NumPy step is left."""
+
+    def f(x: Any) -> Any:
+        array = gj.TensorArray(gj.float64, size=40, clear_after_read=False, element_shape=[3])
+        i = 0
+        while i < 40 and gj.reduce_sum(x) < 1e6:
+            x = gj.sin(x) + 0.5 * i
+            array = array.write(i, x)
+            i += 1
+        return array.stack()
+
+    x = gj.constant(np.linspace(0.0, 1.0, 3))
+    compiled = gj.compile(f)
+    np.testing.assert_allclose(compiled(x), f(x), rtol=1e-12)
+    assert compiled.report().numpy_steps == 0
+    assert "dynamic_update_slice" in compiled.dump("kernels")
+
+
+def test_f5_writing_beyond_the_end_in_a_native_loop() -> None:
+    """F5: an error that says which element and where; the next call is not disturbed."""
+
+    @gj.compile
+    def f(n: Any, x: Any) -> Any:
+        array = gj.TensorArray(gj.float64, size=5, element_shape=[2])
+        for i in range(n):
+            array = array.write(i, x * gj.cast(i, gj.float64))
+        return array.stack()
+
+    x = gj.constant([1.0, 2.0], gj.float64)
+    np.testing.assert_array_equal(f(gj.constant(3), x)[2], [2.0, 4.0])
+    with pytest.raises(OutOfRangeError, match=r"at 5 is out of range(.|\n)*array.write"):
+        f(gj.constant(7), x)
+    np.testing.assert_array_equal(f(gj.constant(5), x)[4], [4.0, 8.0])
+
+
+def test_f5_a_round_that_reads_what_it_overwrites() -> None:
+    """F5: the row from before is kept where it is read after the write; several arrays change places."""
+
+    def f(x: Any, rounds: Any) -> Any:
+        a, b = gj.stack([x, x + 1.0, x + 2.0]), gj.zeros([3, 2], gj.float64)
+        for i in range(rounds):
+            before = a
+            a = gj.TensorArray(gj.float64, size=3).unstack(a).write(i % 3, x * 2.0 + a[(i + 1) % 3]).stack()
+            b = b + before * a
+            if i > 3:
+                a, b = b * 0.5, a
+        return a, b
+
+    x = gj.constant([0.1, 0.2], gj.float64)
+    for found, wanted in zip(gj.compile(f)(x, gj.constant(8)), f(x, 8), strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-12)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import graphjit as gj
-from graphjit.runtime.errors import GraphjitError, InvalidArgumentError, TraceError, UnimplementedError
+from graphjit.runtime.errors import GraphjitError, InvalidArgumentError, ShapeError, TraceError, UnimplementedError
 
 X = gj.constant(1.0)
 LONG = gj.constant(np.arange(12, dtype=np.float32))
@@ -321,6 +321,45 @@ def test_e16_a_raise_that_python_would_catch() -> None:
 def test_e17_conditions_of_comprehensions() -> None:
     """A condition on a traced value leaves the length unknown; the message names what to use."""
     assert "gj.boolean_mask" in refused(lambda v: [x for x in v if x > 0], LONG)
+
+
+def test_e14_a_list_that_grows_under_a_condition() -> None:
+    """E14: in a branch, and before a `break`; the message names gj.TensorArray and the line."""
+
+    def f(v: Any) -> Any:
+        out = []
+        for x in v:
+            if x > 7:
+                break
+            out.append(x * 2)
+        return gj.stack(out)
+
+    message = refused(f, LONG)
+    assert "gj.TensorArray" in message
+    assert "if x > 7:" in message
+
+
+def test_f2_a_gradient_of_sizes_that_change() -> None:
+    """F2, E5: shape invariants let a size change; its gradient says which variable, both shapes and the line."""
+
+    @gj.compile
+    def f(x: Any, n: Any) -> Any:
+        y = gj.ones([1])
+        i = 0
+        while i < n:
+            gj.autograph.set_loop_options(shape_invariants=[(y, [None])])
+            y = gj.concat([y, y * x], 0)
+            i += 1
+        return y
+
+    x = gj.constant(2.0)
+    np.testing.assert_array_equal(f(x, gj.constant(2)), [1.0, 2.0, 2.0, 4.0])
+    with (
+        pytest.raises(ShapeError, match=r"'y' changes(.|\n)*\(1,\)(.|\n)*\(2,\)(.|\n)*while i < n"),
+        gj.GradientTape() as tape,
+    ):
+        tape.watch(x)
+        f(x, gj.constant(2))
 
 
 def test_e20_a_long_python_loop() -> None:

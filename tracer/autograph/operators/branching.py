@@ -173,7 +173,7 @@ class _Branching:
         if structures[0] != structures[-1]:
             raise InvalidArgumentError(
                 f"{self._all_names()[place]!r} must have the same nested structure in {LABELS[0]} and {LABELS[1]}, but "
-                f"it is {in_words(structures[0])} and {in_words(structures[-1])}"
+                f"it is {in_words(structures[0])} and {in_words(structures[-1])}{_advice(parts)}"
             )
 
     def _require_results(self, parts: Sequence[Any]) -> None:
@@ -212,6 +212,16 @@ class _Branching:
             f"{name!r} must also be initialized in the other branch of the `if` at {describe(user_location())}, or "
             "before it: which branch runs is only known when the function runs"
         )
+
+
+def _advice(parts: Sequence[Any]) -> str:
+    """What to do where a list grows in one arm only."""
+    if not all(isinstance(one, list) for one in parts):
+        return ""
+    return (
+        ": how many items a list has must not depend on a condition that is only known when the function runs; use "
+        "gj.TensorArray, whose array.write(i, value) may be conditional, or gj.boolean_mask"
+    )
 
 
 class _MessageNames(Sequence[str]):
