@@ -390,6 +390,42 @@ def test_a_model_of_integers_comes_back_and_a_new_one_is_refused(tmp_path: Path)
     np.testing.assert_array_equal(saved(model, tmp_path).predict(numbers), model.predict(numbers))
 
 
+def test_ragged_sparse_string_and_complex_tensors_come_back(tmp_path: Path) -> None:
+    """As arguments, as results, as constants and as attributes."""
+    ends = gj.constant(["!", "", "\u00e9"] * 60)
+
+    @gj.compile
+    def shouted(x: Any) -> Any:
+        return gj.strings.join([gj.strings.upper(x), ends[:2]])
+
+    @gj.compile
+    def plus_one(ragged: Any, sparse: Any) -> Any:
+        return ragged + 1.0, gj.sparse.to_dense(sparse) + 1.0, sparse
+
+    words = gj.constant(["a", "bc"])
+    ragged = gj.ragged.constant([[[1.0, 2.0], []], [[3.0]]])
+    sparse = gj.sparse.from_dense([[0.0, 5.0], [0.0, 0.0]])
+    wanted = shouted(words), plus_one(ragged, sparse)
+    kept = gj.constant([[1 + 2j], [0j]])
+    again = saved({"f": shouted, "g": plus_one, "ends": ends, "kept": kept}, tmp_path)
+    assert again["f"](words).numpy().tolist() == wanted[0].numpy().tolist()
+    found = again["g"](ragged, sparse)
+    assert repr(found) == repr(wanted[1])
+    np.testing.assert_array_equal(again["ends"].numpy(), ends.numpy())
+    np.testing.assert_array_equal(again["kept"].numpy(), kept.numpy())
+    with gj.eager_mode():
+        assert repr(again["g"](ragged, sparse)) == repr(wanted[1])
+
+
+def test_the_example_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    program = text.split("## Save")[1].split("```python\n")[1].split("```")[0]
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {"__name__": "readme"}
+    exec(compile(program, "README.md", "exec"), names)
+    np.testing.assert_allclose(names["scores"].numpy(), np.full((2, 3), 1 / 3), rtol=1e-6)
+
+
 _SAVING = """
 import os, signal, sys
 import numpy as np

@@ -1,7 +1,8 @@
 """Files of named arrays with a text beside them: the safetensors format (github.com/huggingface/safetensors).
 
 Reading one runs nothing of what is in it; sizes are checked before memory is taken, and a checksum over text and
-arrays finds what was changed. Complex numbers, which the format does not know, are stored as pairs of floats.
+arrays finds what was changed. What the format does not know is stored as what it knows: complex numbers as pairs of
+floats, byte strings as their bytes one after the other, beside their lengths.
 """
 
 from __future__ import annotations
@@ -20,14 +21,14 @@ from graphjit.runtime.errors import DtypeError, FormatError, NotFoundError
 
 Array = np.ndarray[Any, Any]
 _TEXT, _CHECKSUM = "graphjit", "sha256"
-_COMPLEX = "~complex"
+_COMPLEX, _LENGTHS, _BYTES = "~complex", "~lengths", "~bytes"
 
 
 def write_arrays(path: str | os.PathLike[str], arrays: Mapping[str, Array], text: str = "") -> None:
     """Write arrays and a text; the file is there as a whole or not at all. Folders are made."""
     from safetensors.numpy import save
 
-    stored = {_stored_name(name, array): _stored(array) for name, array in arrays.items()}
+    stored = {name: one for title, array in arrays.items() for name, one in _stored(title, array).items()}
     content = save(stored, {_TEXT: text, _CHECKSUM: _checksum(stored, text)})
     folder = os.path.dirname(os.path.abspath(path))
     os.makedirs(folder, exist_ok=True)
@@ -53,24 +54,59 @@ def has_dtype(array: Any) -> bool:
     return True
 
 
-def _stored_name(name: str, array: Array) -> str:
-    return name + _COMPLEX if array.dtype.kind == "c" else name
-
-
-def _stored(array: Array) -> Array:
+def _stored(name: str, array: Array) -> dict[str, Array]:
+    """An array as those that the format knows."""
     native = np.ascontiguousarray(array).reshape(array.shape)
-    if array.dtype.kind != "c":
-        return native
-    return native.reshape(-1).view(f"f{array.dtype.itemsize // 2}").reshape(*array.shape, 2)
+    if array.dtype.kind == "c":
+        pairs = native.reshape(-1).view(f"f{array.dtype.itemsize // 2}")
+        return {name + _COMPLEX: pairs.reshape(*array.shape, 2)}
+    if array.dtype.kind == "O":
+        texts = [bytes(one) for one in native.reshape(-1)]
+        lengths = np.array([len(one) for one in texts], np.int64).reshape(array.shape)
+        return {name + _LENGTHS: lengths, name + _BYTES: np.frombuffer(b"".join(texts), np.uint8)}
+    return {name: native}
 
 
-def _restored(name: str, array: Array) -> tuple[str, Array]:
-    if not name.endswith(_COMPLEX):
-        return name, array
+def _restored(stored: Mapping[str, Array]) -> dict[str, Array]:
+    """The arrays that were stored as these.
+
+    Raises:
+      FormatError: if parts of one do not fit each other.
+    """
+    found: dict[str, Array] = {}
+    for name, array in stored.items():
+        if name.endswith(_COMPLEX):
+            found[name.removesuffix(_COMPLEX)] = _as_complex(name, array)
+        elif name.endswith(_LENGTHS):
+            title = name.removesuffix(_LENGTHS)
+            found[title] = _as_strings(title, array, stored.get(title + _BYTES))
+        elif not name.endswith(_BYTES):
+            found[name] = array
+        elif name.removesuffix(_BYTES) + _LENGTHS not in stored:
+            raise FormatError(f"nothing says how long the strings in {name!r} are")
+    return found
+
+
+def _as_complex(name: str, array: Array) -> Array:
     if array.dtype.kind != "f" or array.dtype.itemsize < 4 or array.shape[-1:] != (2,):
         raise FormatError(f"the array {name!r} does not hold pairs of floats")
     joined = np.ascontiguousarray(array).reshape(-1).view(f"c{2 * array.dtype.itemsize}")
-    return name.removesuffix(_COMPLEX), joined.reshape(array.shape[:-1])
+    return joined.reshape(array.shape[:-1])
+
+
+def _as_strings(name: str, lengths: Array, content: Array | None) -> Array:
+    fits = content is not None and content.dtype == np.uint8 and content.ndim == 1 and lengths.dtype == np.int64
+    if content is None or not fits or (lengths < 0).any() or (lengths > content.size).any():
+        raise FormatError(f"the bytes and the lengths of the strings {name!r} do not fit each other")
+    ends = np.cumsum(lengths.reshape(-1), dtype=np.int64)
+    if (int(ends[-1]) if ends.size else 0) != content.size:
+        raise FormatError(f"the strings {name!r} have {content.size} bytes, which is not the sum of their lengths")
+    texts = np.empty(lengths.size, object)
+    joined, begin = content.tobytes(), 0
+    for place, end in enumerate(ends.tolist()):
+        texts[place] = joined[begin:end]
+        begin = end
+    return texts.reshape(lengths.shape)
 
 
 def _checksum(arrays: Mapping[str, Array], text: str) -> str:
@@ -97,7 +133,7 @@ def read_arrays(path: str | os.PathLike[str]) -> tuple[dict[str, Array], str]:
     if facts and facts.get(_CHECKSUM) != _checksum(stored, text):
         raise FormatError(f"{source} is damaged: its checksum does not fit its content")
     try:
-        return dict(_restored(name, array) for name, array in stored.items()), text
+        return _restored(stored), text
     except FormatError as error:
         raise FormatError(f"{source} is damaged: {error.message}") from None
 

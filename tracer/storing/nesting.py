@@ -2,7 +2,7 @@
 
     STRUCTURE = "*" (a leaf) | {"tuple": [STRUCTURE]} | {"list": [...]} | {"dict": [[VALUE, STRUCTURE]]}
               | {"ordered": [[VALUE, STRUCTURE]]} | {"slice": [3]} | {"named": [NAME, [FIELD, STRUCTURE] ...]}
-              | {"fields": [NAME, [FIELD, STRUCTURE] ...]}
+              | {"fields": [NAME, [FIELD, STRUCTURE] ...]} | {"ragged": [2]} | {"sparse": [SHAPE, [3]]}
 
 A named tuple ("named") and a dataclass or attrs class ("fields") come back as classes of the same name and fields;
 arguments of the user's own class are taken for them.
@@ -15,13 +15,14 @@ from collections import OrderedDict, namedtuple
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import make_dataclass
 from functools import lru_cache
+from importlib import import_module
 from typing import Any
 
 from graphjit.runtime.errors import FormatError, InvalidArgumentError
 
 from ..structure import field_names, flatten, is_named_tuple, unflatten
 from .documents import of_kind, tagged
-from .values import decode_value, encode_value
+from .values import decode_shape, decode_value, encode_value
 
 RecordKey = tuple[str, str, tuple[str, ...]]
 """What tells classes with fields apart: "named" or "fields", the class's name, the fields."""
@@ -49,6 +50,8 @@ def encode_structure(structure: Any) -> Any:
         by_name = dict(zip(structure.entries(), parts, strict=True))
         names = unflatten(structure, [None] * structure.num_leaves)  # in the order in which they were put in
         return {"dict" if kind is dict else "ordered": [[encode_value(name), by_name[name]] for name in names]}
+    if kind.__name__ in _LIBRARY and kind is _library_class(kind.__name__):
+        return _encoded_library_part(structure, kind.__name__, parts)
     key = _record_key(kind)
     if key is None or len(key[2]) != len(parts) or _has_more(structure, kind):
         raise InvalidArgumentError(
@@ -56,6 +59,24 @@ def encode_structure(structure: Any) -> Any:
             "slices and dataclasses can"
         )
     return {key[0]: [key[1], *([name, part] for name, part in zip(key[2], parts, strict=True))]}
+
+
+_LIBRARY = {
+    "RaggedTensor": ("graphjit.tracer.ragged.raggedtensor", "ragged", 2),
+    "SparseTensor": ("graphjit.tracer.sparse.sparsetensor", "sparse", 3),
+}
+"""Our own classes with tensors in them: where they are, how they are called in a file, how many parts they have."""
+
+
+def _library_class(name: str) -> Any:
+    return getattr(import_module(_LIBRARY[name][0]), name)
+
+
+def _encoded_library_part(structure: Any, name: str, parts: list[Any]) -> Any:
+    if name == "RaggedTensor":
+        return {"ragged": parts}
+    static = unflatten(structure, [_Leaf()] * structure.num_leaves).static_shape
+    return {"sparse": [None if static is None else list(static), parts]}
 
 
 def _record_key(kind: type) -> RecordKey | None:
@@ -104,6 +125,8 @@ def _sample(found: Any, depth: int) -> Any:
         return _sample_of_dict(kind, items, depth)
     if kind in ("named", "fields") and items:
         return _sample_of_record(kind, items, depth)
+    if kind in ("ragged", "sparse"):
+        return _sample_of_library(kind, items, depth)
     raise FormatError(f"{kind!r} is no kind of structure")
 
 
@@ -131,6 +154,19 @@ def _sample_of_dict(kind: str, items: Sequence[Any], depth: int) -> Any:
     if len(made) != len(pairs):
         raise FormatError("a key of a dict is given twice")
     return made
+
+
+def _sample_of_library(kind: str, items: Sequence[Any], depth: int) -> Any:
+    (name,) = (name for name, facts in _LIBRARY.items() if facts[1] == kind)
+    if kind == "sparse":
+        static, items = next(_pairs([items]))
+        shape = None if static is None else tuple(decode_shape(static))
+    parts = [_sample(one, depth + 1) for one in of_kind(items, list, "the parts")]
+    if len(parts) != _LIBRARY[name][2]:
+        raise FormatError(f"a {kind} tensor has {_LIBRARY[name][2]} parts, not {len(parts)}")
+    if kind == "ragged":
+        return _library_class(name)(*parts)
+    return _library_class(name).of_parts(*parts, shape)
 
 
 def _sample_of_record(kind: str, items: Sequence[Any], depth: int) -> Any:
