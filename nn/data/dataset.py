@@ -7,8 +7,10 @@ compiled function is a loop in its graph, for which Python hands out the element
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 from graphjit.compiler.tensortype import TensorShape, TensorSpec
 from graphjit.runtime.errors import InvalidArgumentError, LengthError, ShapeError, TraceError
@@ -32,7 +34,7 @@ from .elements import (
     with_rows,
     without_rows,
 )
-from .orders import Draws, shuffled
+from .orders import Draws, Orders, running_orders, shuffled
 from .readahead import ahead
 from .slices import Slices
 
@@ -343,6 +345,8 @@ class DatasetIterator(HandedOut):
     def __init__(self, dataset: Dataset) -> None:
         self._dataset = dataset
         self._elements: Iterator[Any] | None = None
+        self._orders = Orders()
+        self._count = 0
 
     @property
     def element_spec(self) -> Any:
@@ -360,9 +364,42 @@ class DatasetIterator(HandedOut):
     def __next__(self) -> Any:
         if is_tracing():
             return self._traced()
+        if running_orders.get() is not None:
+            return self._advance()
+        token = running_orders.set(self._orders)
+        try:
+            return self._advance()
+        finally:
+            running_orders.reset(token)
+
+    def _advance(self) -> Any:
         if self._elements is None:
             self._elements = self._dataset._start()
-        return as_tensors(next(self._elements))
+        element = as_tensors(next(self._elements))
+        self._count += 1
+        return element
+
+    def state_to_save(self) -> dict[str, Any]:
+        """How many elements were given, and in which random orders, for checkpoints."""
+        orders = np.array(self._orders.made, np.uint64).reshape(-1, 2)
+        return {"count": np.array(self._count, np.int64), "orders": orders}
+
+    def restore_state(self, state: Mapping[str, Any]) -> None:
+        """Go on behind where another iterator of an equal dataset was: its elements are made again, and skipped.
+
+        Raises:
+          InvalidArgumentError: if this is no such state, or the dataset has fewer elements.
+        """
+        count, orders = state.get("count"), state.get("orders")
+        if count is None or orders is None or count.shape != () or orders.ndim != 2 or orders.shape[1] != 2:
+            raise InvalidArgumentError("these arrays are not the state of a dataset's iterator")
+        self._elements, self._count = None, 0
+        self._orders = Orders((int(seed), int(number)) for seed, number in orders)
+        for number in range(int(count)):
+            if next(self, None) is None:
+                raise InvalidArgumentError(
+                    f"the iterator had given {int(count)} elements, but the dataset ends after {number}"
+                )
 
     def _traced(self) -> Any:
         """The next element of each call of the function that is traced."""

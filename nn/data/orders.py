@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
 
 from graphjit.tracer.generator import uniform
+
+
+class Orders:
+    """The orders that one way through a dataset has taken: pairs of a seed and the number of an iteration.
+
+    Attributes:
+      made: those so far.
+      given: those that are to be taken first, to go the same way again.
+    """
+
+    def __init__(self, given: Iterable[tuple[int, int]] = ()) -> None:
+        self.made: list[tuple[int, int]] = []
+        self.given = deque(given)
+
+
+running_orders: ContextVar[Orders | None] = ContextVar("graphjit_orders", default=None)
+"""Those of the outermost iterator that is asked for an element."""
 
 
 class Draws:
@@ -25,10 +44,15 @@ class Draws:
 
     def next(self) -> np.random.Generator:
         """The generator of the next iteration."""
+        orders = running_orders.get()
+        if orders is not None and orders.given:
+            self._seed, self._iteration = orders.given.popleft()
         if self._seed is None:
             self._seed = int(np.asarray(uniform([], 0, 2**31 - 1, "int32")))
         number = self._iteration
         self._iteration += 1 if self._renews else 0
+        if orders is not None:
+            orders.made.append((self._seed, number))
         return np.random.default_rng([self._seed, number])
 
 

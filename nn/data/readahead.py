@@ -7,6 +7,8 @@ import threading
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from .orders import running_orders
+
 _END = object()
 
 
@@ -24,7 +26,10 @@ def ahead(source: Iterable[Any], size: int) -> Iterator[Any]:
                 continue
         return False
 
+    orders = running_orders.get()
+
     def work() -> None:
+        running_orders.set(orders)  # those of whoever asks, who is in another thread
         try:
             for element in source:
                 if not put((element, None)):

@@ -165,6 +165,37 @@ def test_managers(tmp_path: Path) -> None:
         gj.CheckpointManager(gj.Checkpoint(step=step), tmp_path, 1, "../up")
 
 
+PIPELINES: dict[str, Any] = {
+    "slices": lambda data: data.from_tensor_slices(np.arange(20)).shuffle(8).batch(3).repeat(),
+    "any": lambda data: data.range(20).map(lambda x: x * 2).shuffle(5).repeat(3).batch(4).prefetch(2),
+    "seeded": lambda data: data.range(7).shuffle(7, seed=3).repeat(),
+    "ordered": lambda data: data.zip(data.range(50), data.range(50).skip(1)),
+}
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_k3_iterators_of_datasets_go_on_where_they_were(name: str, tmp_path: Path) -> None:
+    """Also in other random orders than those that a new iterator would take."""
+
+    def shown(element: Any) -> list[Any]:
+        return [np.asarray(one).tolist() for one in gj.nest.flatten(element)]
+
+    gj.random.set_seed(1)
+    dataset = PIPELINES[name](gj.data.Dataset)
+    [shown(one) for one in dataset.take(2)]  # another way through it, which has taken an order
+    elements = iter(dataset)
+    for _ in range(11):
+        next(elements)
+    path = gj.Checkpoint(elements=elements).write(tmp_path / "c")
+    wanted = [shown(next(elements)) for _ in range(4)]
+    gj.random.set_seed(2)
+    again = iter(PIPELINES[name](gj.data.Dataset))
+    gj.Checkpoint(elements=again).restore(path).assert_consumed()
+    assert [shown(next(again)) for _ in range(4)] == wanted
+    with pytest.raises(ValueError, match="ends after 3"):
+        gj.Checkpoint(elements=iter(gj.data.Dataset.range(3))).restore(path)
+
+
 def test_damaged_checkpoints_are_refused(tmp_path: Path) -> None:
     path = Path(gj.Checkpoint(v=gj.Variable(np.arange(9.0))).write(tmp_path / "c"))
     content = bytearray(path.read_bytes())
