@@ -110,6 +110,8 @@ class Op:
       error: what is then said; `{0}`, `{1}` in it are the element's values, of integer operands,
         and names are those of attributes.
       error_type: the exception that then is raised.
+      index_kernel: "gather" or "add", for ops whose operands are elements and indices along `axis`, which may be
+        read, or added to, in a kernel.
       pieces: for joins, `(operand types, **attributes) -> list of Piece`, for static types.
       batch: how it is done for many operands at once, see `batchrules`; None: as ops of its kind are.
       definition: for composed ops, the function in terms of public ops.
@@ -134,6 +136,7 @@ class Op:
     absorbs: float | None = None
     fails: Callable[[tuple[TensorType, ...], Mapping[str, Any]], bool] | bool = False
     effect: bool = False
+    index_kernel: str = ""
     several: bool = False  # `numpy` returns a tuple, rules get tuples
     static_operands: tuple[int, ...] = ()  # operands whose values decide the output's shape
     domain: tuple[float, float] = (-4.0, 4.0)

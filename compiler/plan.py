@@ -20,6 +20,7 @@ from .boxkernel import box_kernel, is_box_update, lies_plainly
 from .contraction import product_of
 from .emit import EmittedKernel, emit_kernel
 from .graph import Equation, Graph, Value
+from .indexkernel import index_kernel
 from .inplace import InPlace, Updates, plan_in_place
 from .kernel_facts import why_not_in_kernel, why_not_type
 from .kernelcost import kernel_cost
@@ -251,7 +252,7 @@ class Planner:
             self.add_constant(equation)
         elif equation.op is fused_op:
             self.add_kernel(equation)
-        elif not self.add_product(equation) and not self.add_join(equation) and not self.add_box(equation):
+        elif not any(add(equation) for add in (self.add_product, self.add_join, self.add_box, self.add_index_kernel)):
             self.add_numpy_step(equation)
 
     def add_constant(self, equation: Equation) -> None:
@@ -354,6 +355,21 @@ class Planner:
         self.steps.append(
             KernelStep(kernel.text, name, block, kernel.extent, name, PlannedStep(equation, kernel), cost)
         )
+        return True
+
+    def add_index_kernel(self, equation: Equation) -> bool:
+        """One kernel that reads or adds to rows at computed positions, if both operands lie plainly."""
+        kernel = index_kernel(equation)
+        places = [self.places.get(one) for one in equation.operands]
+        if kernel is None or not all(map(lies_plainly, places, (one.type.sizes for one in equation.operands))):
+            return False
+        slots = {value: self.slot_of(value) for value in equation.operands}
+        slots[equation.output] = self.own_slot(equation.output)
+        block = tuple(word.number if word.buffer is None else slots[word.buffer] for word in kernel.words)
+        cost = sum(map(_size, (*equation.operands, equation.output)))
+        tag = PlannedStep(equation, kernel)
+        name = equation.op.name
+        self.steps.append(KernelStep(kernel.text, name, block, kernel.extent, label=name, tag=tag, cost=cost))
         return True
 
     def add_piece(

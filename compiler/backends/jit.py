@@ -14,6 +14,7 @@ from graphjit.runtime.fields import dataclass
 
 from ..control import runs_natively
 from ..graph import Graph
+from ..indexkernel import index_error
 from ..inplace import Updates
 from ..location import add_location
 from ..passes.fuse import Refusal, fuse_and_explain
@@ -72,7 +73,10 @@ def explain(tag: object, code: int, detail: tuple[int, ...]) -> Exception:
         value % 2**64 if type.dtype.is_unsigned else value
         for value, type in zip(detail, equation.operand_types, strict=False)
     ]
-    what = equation.op.error.format(*values, **equation.attributes)
+    if equation.op.index_kernel:
+        what = index_error(detail, equation)
+    else:
+        what = equation.op.error.format(*values, **equation.attributes)
     error = equation.op.error_type(f"{equation.op.name}({shown}): {what}")
     add_location(error, equation.location)
     return error

@@ -119,6 +119,8 @@ gather_op: Op = declare(
         numpy=_gathered_array,
         gradient=[_gather_gradient, None],
         fails=True,
+        index_kernel="gather",
+        error_type=OutOfRangeError,
         examples=(
             _gather_example("f64[4,3]", np.array([2, 0, 2], np.int32), 0),
             _gather_example("f64[2,4,3]", np.array([[1, 3], [0, 0]], np.int64), 1),
@@ -163,8 +165,12 @@ ungather_op: Op = declare(
             None,
         ],
         fails=True,
+        index_kernel="add",
+        error_type=OutOfRangeError,
         examples=(
             Example(("f64[3,2]", np.array([2, 0, 2], np.int32)), {"size": 4, "axis": 0, "batch_dims": 0}),
+            Example(("f64[3,20]", np.array([2, 0, 2], np.int64)), {"size": 4, "axis": 0, "batch_dims": 0}),
+            Example(("f64[2,3,2]", np.array([2, 0, 2], np.int32)), {"size": 4, "axis": 1, "batch_dims": 0}),
             Example(("f64[2,2,3]", np.array([[1, 3], [0, 0]], np.int32)), {"size": 4, "axis": 1, "batch_dims": 1}),
             Example(("f64[0]", np.zeros(0, np.int32)), {"size": 3, "axis": 0, "batch_dims": 0}),
         ),
