@@ -162,7 +162,8 @@ def index_error(values: tuple[int, ...], equation: Equation) -> str:
     assert sizes is not None
     type = equation.operands[1].type
     value = values[0] % 2**64 if type.dtype.is_unsigned else values[0]
-    place, where = values[1], []
+    place = values[1]
+    where: list[int] = []
     for size in reversed(type.sizes):
         place, position = divmod(place, size)
         where.insert(0, position)
