@@ -16,10 +16,13 @@ from .passes.cse import cse
 from .passes.dce import dce
 from .passes.expand import expand
 from .passes.fold import fold
+from .passes.hoist import hoist
 from .passes.peel import peel
 from .passes.prune import prune
+from .passes.rows import rows
 from .passes.simplify import simplify
 from .passes.stabilise import stabilise
+from .passes.sums import sums
 from .verify import verify
 
 Rewrite = Callable[[Graph], Graph]
@@ -55,6 +58,14 @@ PIPELINE: tuple[Pass, ...] = (
     Pass("cse_expanded", cse, "and repeat what the graph computes already"),
     Pass("peel", peel, "once definitions have brought all paddings, and equal ones are one", exact=False),
     Pass("cse_peeled", cse, "pieces are computed from what others are computed from too"),
+    Pass("rows", rows, "while picking by a number can be seen, before passes that look for rows"),
+    Pass(
+        "hoist",
+        hoist,
+        "behind rows, as products of rows move; before prune, which takes away what is left",
+        exact=False,
+    ),
+    Pass("sums", sums, "what a loop adds up is known when everything else has left it", exact=False),
     Pass("prune", prune, "when it shows what branches and loops are for: before dce, which clears up inside of them"),
     Pass("dce", dce, "the others leave equations behind that nobody reads any more"),
     Pass(
