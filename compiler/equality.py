@@ -54,6 +54,17 @@ def _equation_key(equation: Equation, numbers: Mapping[Value, int]) -> Hashable:
     )
 
 
+def text_key(graph: Graph) -> Hashable:
+    """A key that is equal where two graphs are the same, and look the same: names and locations count too."""
+    return (
+        graph.name,
+        graph_key(graph),
+        tuple(value.name for value in graph.values()),
+        tuple(equation.location for equation in graph.equations),
+        tuple(text_key(one) for equation in graph.equations for one in equation.graphs),
+    )
+
+
 def graphs_equal(one: Graph, other: Graph) -> bool:
     """Whether two graphs have the same inputs, equations and outputs; names and locations do not count.
 

@@ -56,7 +56,13 @@ def location_of_frame(frame: FrameType) -> Location:
     code = frame.f_code
     line = frame.f_lineno or code.co_firstlineno
     text = linecache.getline(code.co_filename, line, frame.f_globals).strip()
-    return Location(code.co_filename, line, code.co_name, text)
+    return _location(code.co_filename, line, code.co_name, text)
+
+
+@lru_cache(maxsize=1024)
+def _location(file: str, line: int, function: str, text: str) -> Location:
+    """One object for each place, as many graphs may have it."""
+    return Location(file, line, function, text)
 
 
 CodeLine = tuple[CodeType, int]
@@ -75,7 +81,7 @@ def location_of_line(line: CodeLine | None) -> Location | None:
         return None
     code, number = line
     text = linecache.getline(code.co_filename, number).strip()
-    return Location(code.co_filename, number, code.co_name, text)
+    return _location(code.co_filename, number, code.co_name, text)
 
 
 def user_location() -> Location | None:

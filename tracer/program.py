@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import weakref
 from collections.abc import Callable, Hashable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -84,6 +85,39 @@ def _run_by_numpy(graph: Graph, options: Options, begin: float) -> Compiled:
     )
 
 
+_compiled: weakref.WeakValueDictionary[Hashable, Compiled] = weakref.WeakValueDictionary()
+"""What is compiled now, by what it was made from."""
+_MOST_EQUATIONS = 1000
+"""Larger graphs are seldom traced twice, and comparing them takes a while."""
+
+
+def compiled_once(graph: Graph, options: Options, updates: Sequence[tuple[int, int]] = ()) -> Compiled:
+    """What `compile_graph` gives, shared by all who have the same graph, written at the same lines.
+
+    So methods of many objects, and functions that are made again and again, are compiled once, and take memory once.
+    """
+    key = _key_of(graph, options, tuple(updates)) if len(graph.equations) <= _MOST_EQUATIONS else None
+    found = None if key is None else _compiled.get(key)
+    if found is None:
+        found = compile_graph(graph, options, updates)
+        if key is not None:
+            _compiled[key] = found
+    return found
+
+
+def _key_of(graph: Graph, options: Options, updates: tuple[tuple[int, int], ...]) -> Hashable | None:
+    """What decides what is compiled; None where that cannot be compared."""
+    from graphjit.compiler.equality import text_key
+    from graphjit.runtime.kernelcompiler import kernel_compiler
+
+    key = (text_key(graph), options, updates, kernel_compiler())
+    try:
+        hash(key)
+    except TypeError:  # an attribute of somebody's own op
+        return None
+    return key
+
+
 _MOST_SHAPES = 64
 """For how many combinations of shapes a graph with open sizes stays compiled; the oldest goes first."""
 
@@ -133,7 +167,7 @@ class Program:
         from graphjit.compiler.specialize import specialize
 
         special = specialize(self.graph, [type_of_array(array) for array in arrays])
-        found = compile_graph(special, self.options, self.updates)
+        found = compiled_once(special, self.options, self.updates)
         while len(self._by_shapes) >= _MOST_SHAPES:
             del self._by_shapes[next(iter(self._by_shapes))]
         self._by_shapes[key] = found

@@ -28,16 +28,22 @@ def tree_of(function: FunctionType) -> ast.FunctionDef | ast.Lambda:
     code = function.__code__
     lines = linecache.getlines(code.co_filename, function.__globals__)
     if not lines:
-        raise SourceMissingError(
-            f"its source is not there ({code.co_filename}): it was typed at a prompt, or made by exec"
-        )
+        raise _missing(code)
     tree = _lambda_tree(code, lines) if code.co_name == "<lambda>" else _def_tree(code, lines)
     if [one.arg for one in _all_arguments(tree.args)] != list(code.co_varnames[: _argument_count(code)]):
         raise _changed(code)
     return tree
 
 
+def _missing(code: CodeType) -> SourceMissingError:
+    return SourceMissingError(
+        f"its source is not there ({code.co_filename}): it was typed at a prompt, or made by exec"
+    )
+
+
 def _changed(code: CodeType) -> SourceMissingError:
+    if code.co_filename.startswith("<"):  # no file: since Python 3.13 this may be the name of another text, of `-c`
+        return _missing(code)
     return SourceMissingError(f"{code.co_filename} does not hold its source any more: the file was changed")
 
 
