@@ -15,6 +15,10 @@ class HandedOut(ABC):
     def element_spec(self) -> Any:
         """The structure of an item, with a `TensorSpec` for each tensor; None for sizes that differ."""
 
+    def runs(self) -> list[tuple[int | None, Any]]:
+        """Runs of items of equal sizes: how many (None for all that there are), and their specification."""
+        return [(None, self.element_spec)]
+
     @abstractmethod
     def __iter__(self) -> Iterator[Any]:
         """The items; from the front, unless it is an iterator itself."""

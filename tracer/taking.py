@@ -36,7 +36,6 @@ class Taking:
 
     def __init__(self, source: HandedOut) -> None:
         self._source = source
-        self._specs, self._structure = flatten(source.element_spec)
         self._turn = _Turn()
 
     def begin(self) -> None:
@@ -47,9 +46,10 @@ class Taking:
         """Whether there is another item; none is asked for where the loop is over anyway."""
         return numpy_function(self._has_next, [is_over], "bool")
 
-    def next(self) -> Any:
-        """The next item, in its structure."""
-        return unflatten(self._structure, numpy_function(self._next, [], self._specs))
+    def next(self, spec: Any = None) -> Any:
+        """The next item, in its structure, of which `spec` says what it is like."""
+        specs, structure = flatten(self._source.element_spec if spec is None else spec)
+        return unflatten(structure, numpy_function(self._next, [], specs))
 
     def _begin(self) -> None:
         with interpreting(_EAGER):
@@ -64,7 +64,8 @@ class Taking:
         return False
 
     def _fetch(self) -> None:
-        assert self._turn.iterator is not None
+        if self._turn.iterator is None:
+            return
         with interpreting(_EAGER):
             for item in self._turn.iterator:
                 self._turn.waiting = (item,)

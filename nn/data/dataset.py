@@ -67,6 +67,7 @@ class Dataset(HandedOut):
         self._length = length
         self._spec = spec
         self._slices = slices
+        self._runs: Callable[[], list[tuple[int | None, Any]]] | None = None
 
     # --- making ---
 
@@ -162,11 +163,18 @@ class Dataset(HandedOut):
         if count >= 0:
             count = count // size if drop_remainder else -(-count // size)
         slices = self._slices
-        return Dataset(
+        made = Dataset(
             lambda: _batches(self, size, drop_remainder) if slices is None else slices.batches(size, drop_remainder),
             count,
             lambda: with_rows(self.element_spec, size if is_even else None),
         )
+        if self._length > size and not is_even:
+            full, rest = divmod(self._length, size)
+            made._runs = lambda: [
+                (full, with_rows(self.element_spec, size)),
+                (None, with_rows(self.element_spec, rest)),
+            ]
+        return made
 
     def unbatch(self) -> Dataset:
         """The rows of each element one after the other."""
@@ -258,7 +266,9 @@ class Dataset(HandedOut):
     def prefetch(self, buffer_size: int) -> Dataset:
         """A thread makes the next elements while the last one is worked with."""
         size = 2 if buffer_size is None or buffer_size < 0 else int(buffer_size)
-        return self._alike(lambda: ahead(self, size) if size else iter(self), self._length)
+        found = self._alike(lambda: ahead(self, size) if size else iter(self), self._length)
+        found._runs = self._runs
+        return found
 
     def apply(self, transformation_func: Callable[[Dataset], Dataset]) -> Dataset:
         """What a function makes of the dataset."""
@@ -283,6 +293,10 @@ class Dataset(HandedOut):
             found = self._spec_of_first()
             self._spec = lambda: found
         return self._spec()
+
+    def runs(self) -> list[tuple[int | None, Any]]:
+        """Runs of elements of equal sizes: full batches, then a smaller one."""
+        return [(None, self.element_spec)] if self._runs is None else self._runs()
 
     def _spec_of_first(self) -> Any:
         with init_scope():

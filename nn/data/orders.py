@@ -70,4 +70,13 @@ def shuffled(items: Iterable[Any], size: int, random: np.random.Generator) -> It
     yield from kept
 
 
+def shuffled_numbers(numbers: np.ndarray[Any, Any], size: int, random: np.random.Generator) -> np.ndarray[Any, Any]:
+    """The same order for an array of numbers; where `size` covers all of them, without going through them in Python."""
+    if size < len(numbers):
+        return np.fromiter(shuffled(numbers, size, random), np.intp, len(numbers))
+    order = numbers.copy()
+    random.shuffle(order)
+    return order
+
+
 __all__: list[str] = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from graphjit.tracer.structure import unflatten
 from graphjit.tracer.tensor import Tensor
 
-from .orders import Draws, shuffled
+from .orders import Draws, shuffled_numbers
 
 Array = np.ndarray[Any, Any]
 
@@ -23,7 +23,7 @@ class Slices:
       order: gives the numbers of the rows of one iteration; None for all as they are.
     """
 
-    def __init__(self, leaves: list[Array], structure: Any, order: Callable[[], Iterable[int]] | None = None) -> None:
+    def __init__(self, leaves: list[Array], structure: Any, order: Callable[[], Array] | None = None) -> None:
         self._leaves, self._structure, self._order = leaves, structure, order
         self.length = len(leaves[0])
 
@@ -31,8 +31,8 @@ class Slices:
         """One element for each row."""
         return (self._at(number) for number in self._numbers())
 
-    def _numbers(self) -> Iterable[int]:
-        return range(self.length) if self._order is None else self._order()
+    def _numbers(self) -> Array:
+        return np.arange(self.length) if self._order is None else self._order()
 
     def _at(self, place: Any) -> Any:
         return unflatten(self._structure, [Tensor(np.asarray(leaf[place])) for leaf in self._leaves])
@@ -43,7 +43,7 @@ class Slices:
         places = (slice(start, min(start + size, stop)) for start in range(0, stop, size))
         if self._order is None:
             return (self._at(place) for place in places)
-        numbers = np.fromiter(self._order(), np.intp, self.length)
+        numbers = self._order()
         return (self._taken(numbers[place]) for place in places)
 
     def _taken(self, numbers: Array) -> Any:
@@ -51,7 +51,7 @@ class Slices:
 
     def shuffled(self, size: int, draws: Draws) -> Slices:
         """The same rows, each drawn from the next `size` ones."""
-        return Slices(self._leaves, self._structure, lambda: shuffled(self._numbers(), size, draws.next()))
+        return Slices(self._leaves, self._structure, lambda: shuffled_numbers(self._numbers(), size, draws.next()))
 
 
 __all__: list[str] = []

@@ -230,6 +230,16 @@ def test_errors_leave_state_as_it_was() -> None:
     assert float(v) == 3.0
 
 
+def test_full_batches_have_known_sizes() -> None:
+    """Of batches of which only the last one is smaller, a loop's graph knows the sizes: two loops, no open size."""
+    compiled = gj.function(totals)
+    compiled(numbers(7).batch(3).prefetch(1))
+    text = compiled.dump("traced")
+    assert "f32[3]" in text and "f32[1]" in text and "f32[?]" not in text and text.count("while(") == 2
+    drawn = gj.function(with_break)(numbers(7).batch(2))
+    np.testing.assert_allclose(drawn[0], with_break(numbers(7).batch(2))[0])
+
+
 def test_threads_have_places_of_their_own() -> None:
     """A20: the same function runs in several threads, each of which goes through all elements."""
     compiled, dataset = gj.function(totals), numbers(200)

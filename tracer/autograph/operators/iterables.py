@@ -40,6 +40,10 @@ class Rows(ABC):
         """Whether items come one after the other from Python, so that nobody knows beforehand how many there are."""
         return False
 
+    def runs(self) -> list[Rows]:
+        """Loops that together go through all items: within each the sizes of the items are equal."""
+        return [self]
+
     def begin(self) -> Any:
         """What `has` needs to know, found once before a loop: how many items there are."""
         return self.count()
@@ -87,6 +91,18 @@ class Drawn(Rows):
     def __init__(self, source: HandedOut) -> None:
         self._source = source
         self._taking = Taking(source)
+        self._spec: Any = None
+        self._most: int | None = None
+        self._goes_on = False
+
+    def runs(self) -> list[Rows]:
+        return [self._run(place, most, spec) for place, (most, spec) in enumerate(self._source.runs())]
+
+    def _run(self, place: int, most: int | None, spec: Any) -> Drawn:
+        """Some of the elements: those behind the ones of the run before."""
+        made = Drawn(self._source)
+        made._taking, made._spec, made._most, made._goes_on = self._taking, spec, most, place > 0
+        return made
 
     @property
     def length(self) -> int | None:
@@ -100,13 +116,15 @@ class Drawn(Rows):
         return len(self._source)  # type: ignore[arg-type]  # where it has no length, the error says so
 
     def begin(self) -> Any:
-        self._taking.begin()
+        if not self._goes_on:
+            self._taking.begin()
 
     def has(self, index: Any, known: Any, is_over: Any) -> Any:
-        return self._taking.has_next(is_over)
+        found = self._taking.has_next(is_over)
+        return found if self._most is None else PUBLIC["logical_and"](found, index < self._most)
 
     def item(self, index: Any) -> Any:
-        return self._taking.next()
+        return self._taking.next(self._spec)
 
     def __iter__(self) -> Iterator[Any]:
         count = self.count()

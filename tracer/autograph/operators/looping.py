@@ -73,7 +73,8 @@ def each(iterable: Any, body: Block, names: Sequence[str], stop: str | None) -> 
     if rows.length is not None and rows.length <= UNROLLED_AT_MOST and stop is None:
         return iter(rows)
     if rows.length != 0:
-        _rounds(rows, 0, body, names, stop)
+        for run in rows.runs():
+            _rounds(run, 0, body, names, stop)
     return iter(())
 
 
