@@ -7,6 +7,7 @@
                 "location": [file, line, function, text] or null}
     CONSTANT = text in the notation of the text form, such as "(1, 2)" or "dense<f32[2]: [1.0, -0.0]>",
                or GRAPH, or {"array": name} for a large array that is stored beside the text,
+               or {"error": [class, [text]]} for an exception,
                or {"rule": text, "graph": GRAPH, "gives": [position]} for a gradient of the user's own
 
 Values are numbered in the order of definition.
@@ -31,6 +32,7 @@ from ..ops.customgradient import CustomRule, custom_gradient_op, written_rule
 from ..tensortype import TensorType
 from .notation import SPLAT_BYTES, format_constant
 from .parsing import INFERENCE_ERRORS, parse_constant, parse_type, said_by
+from .raisederrors import error_as_json, error_of_json
 
 FORMAT = "graphjit graph"
 VERSION = 1
@@ -105,6 +107,8 @@ def _constant(value: Any, equation: Equation, store: ArraySink | None) -> Any:
         return document_of(value, store)
     if isinstance(value, CustomRule) and value.graph is not None:
         return {"rule": value.name, "graph": document_of(value.graph, store), "gives": list(value.gives)}
+    if isinstance(value, BaseException):
+        return {"error": error_as_json(value)}
     if isinstance(value, Literal) and store is not None and value.array.nbytes > STORED_BYTES:
         return {"array": store.put(value.array)}
     text = format_constant(value)
@@ -261,6 +265,8 @@ def _read_large_constant(found: dict[str, Any], context: _Context) -> Any:
         if context.store is None:
             raise FormatError(f"the array {name!r} is stored elsewhere")
         return Literal(context.store.get(name))
+    if "error" in found:
+        return error_of_json(found["error"])
     if "rule" in found:
         return _read_rule(found, context)
     return _read_graph(found, "graph", context.inside())

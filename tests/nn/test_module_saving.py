@@ -417,6 +417,33 @@ def test_ragged_sparse_string_and_complex_tensors_come_back(tmp_path: Path) -> N
         assert repr(again["g"](ragged, sparse)) == repr(wanted[1])
 
 
+class OwnError(ValueError):
+    """An error that only this file knows."""
+
+
+def test_errors_that_graphs_raise_come_back(tmp_path: Path) -> None:
+    """`assert` and `raise` on traced values; an error of one's own is its nearest known class."""
+
+    @gj.compile
+    def f(x: Any) -> Any:
+        assert gj.reduce_all(x < 100.0), "too large"
+        if gj.reduce_any(x < 0.0):
+            raise OwnError("negative", 3)
+        return x
+
+    f(np.array([1.0], "f"))
+    again = saved(f, tmp_path)
+    np.testing.assert_array_equal(again(np.array([1.0], "f")).numpy(), [1.0])
+    for run in (again, again.eager):
+        with pytest.raises(AssertionError, match="too large"):
+            run(np.array([200.0], "f"))
+        with pytest.raises(ValueError, match=r"OwnError: .*negative"):
+            run(np.array([-1.0], "f"))
+    third = saved(again, tmp_path)
+    with pytest.raises(ValueError, match=r"OwnError: .*negative"):
+        third(np.array([-1.0], "f"))
+
+
 def test_the_example_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
     program = text.split("## Save")[1].split("```python\n")[1].split("```")[0]

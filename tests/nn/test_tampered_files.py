@@ -216,6 +216,26 @@ def test_other_versions_are_named(folder: Path) -> None:
         gj.load(folder)
 
 
+@pytest.mark.parametrize(
+    "wrong", [["SystemExit", []], ["eval", ['"1"']], ["UnicodeDecodeError", ["1"]], 3, ["ValueError"]]
+)
+def test_errors_of_other_classes_are_refused(wrong: Any, tmp_path: Path) -> None:
+    """What a loaded graph raises is an error of Python's or ours, never anything else that has a name."""
+
+    @gj.compile
+    def f(x: Any) -> Any:
+        assert x > 0, "no"
+        return x
+
+    f(gj.constant(1.0))
+    gj.save(f, tmp_path / "m")
+    document = json.loads((tmp_path / "m" / "module.json").read_text())
+    assert replaced(document, ["AssertionError", ['"no"']], wrong)
+    write_document(tmp_path / "m", document)
+    with pytest.raises(gj.errors.FormatError, match=r"error|class"):
+        gj.load(tmp_path / "m")
+
+
 def test_a_graph_that_prints_into_a_file_is_refused(tmp_path: Path) -> None:
     """A loaded function writes nowhere but to the standard streams."""
 

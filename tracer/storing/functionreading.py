@@ -40,7 +40,7 @@ from .replay import LoadedParameters, Replay
 from .savable import require_savable
 from .values import decode_dtype, decode_shape, decode_value
 
-_OF_PASSES = frozenset({"fused", "raise_unless", "copy"})
+_OF_PASSES = frozenset({"fused", "copy"})
 """Ops that only passes write: they hold what was checked before."""
 _KINDS = {"int": int, "float": float}
 _MOST_LEAVES = 100_000
