@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from graphjit.runtime.fields import dataclass, field
 
 from .jumps import Block, Fresh, inner_blocks
-from .names import INNER, Liveness, Names, assigned, mentioned
+from .names import INNER, Liveness, Names, assigned, mentioned, own_nodes
 from .templates import fill
 
 
@@ -27,6 +27,7 @@ class Context:
       globals: what the function declares `global`.
       operators: the name under which the generated code knows the operators.
       converters: for a kind of statement how it is converted: `(node, context, visible) -> statements`.
+      by_others: the function's variables that inner functions assign, whenever they are called.
       tracked: the variables that some branch or loop hands on.
     """
 
@@ -35,7 +36,13 @@ class Context:
     globals: Names
     operators: str
     converters: dict[type[ast.stmt], Convert]
+    by_others: Names = frozenset()
     tracked: set[str] = field(default_factory=set)
+
+    def assigned(self, parts: Sequence[ast.AST]) -> Names:
+        """The variables that the code assigns, or lets inner functions assign."""
+        calls = self.by_others and any(isinstance(one, ast.Call) for one in own_nodes(parts))
+        return assigned(parts) | self.by_others if calls else assigned(parts)
 
 
 Convert = Callable[[ast.stmt, Context, Names], Block]
@@ -169,7 +176,7 @@ def _owned(statements: Block, constructs: Sequence[ast.stmt], context: Context) 
 
 def arm(context: Context, stem: str, body: Block, visible: Names, at: ast.AST) -> Block:
     """A function made of a block: its definition; `made[0].name` is what it is called."""
-    shared = assigned(body) & visible
+    shared = context.assigned(body) & visible
     name = context.fresh(stem)
     made = fill(
         "def name():\n    global declared\n    nonlocal shared\n    inner",
@@ -185,7 +192,7 @@ def arm(context: Context, stem: str, body: Block, visible: Names, at: ast.AST) -
 
 def handed_on(node: ast.stmt, context: Context, parts: Sequence[ast.AST], visible: Names, wanted: Names) -> list[str]:
     """What a branch or loop assigns and somebody reads later; `name?` for a variable that may stay unset."""
-    names = sorted((assigned(parts) & wanted & visible) - context.globals)
+    names = sorted((context.assigned(parts) & wanted & visible) - context.globals)
     context.tracked.update(names)
     return [f"{name}?" if name in context.fresh.made and name.startswith("result") else name for name in names]
 

@@ -20,7 +20,7 @@ from .expressions import Expressions, Facts, shadowed_names
 from .jumps import Fresh, lower_jumps
 from .lists import changed_containers
 from .loops import convert_for, convert_while
-from .names import Liveness, all_nodes, declared, parameters, unsure_reads
+from .names import Liveness, all_nodes, assigned_by_inner, declared, parameters, unsure_reads
 from .policy import reason_against
 from .source import SourceMissingError, tree_of
 
@@ -140,10 +140,13 @@ def _convert_definition(definition: ast.FunctionDef, fresh: Fresh, operators: st
     globals_ = declared(definition.body, ast.Global)
     shadowed = shadowed_names(definition, function.__globals__) | frozenset(function.__code__.co_freevars)
     changed = changed_containers(definition.body)
+    _WithoutAnnotations().visit(definition)
     lower_jumps(definition, fresh)
     declarations = _take_declarations(definition)
     unsure = unsure_reads(definition.body, own | outer | globals_)
-    context = Context(fresh, Liveness(definition.body, outer | globals_), globals_, operators, _CONVERTERS)
+    liveness = Liveness(definition.body, outer | globals_)
+    by_others = assigned_by_inner(definition.body) - outer
+    context = Context(fresh, liveness, globals_, operators, _CONVERTERS, by_others)
     body = converted_block(definition.body, context, outer | globals_, own)
     first = definition.args.posonlyargs + definition.args.args
     facts = Facts(
@@ -157,6 +160,20 @@ def _convert_definition(definition: ast.FunctionDef, fresh: Fresh, operators: st
         first[0].arg if first else None,
     )
     definition.body = [*declarations, *Expressions(facts).block(body)]
+
+
+class _WithoutAnnotations(ast.NodeTransformer):
+    """Takes the annotations of variables away, which Python does not look at and `nonlocal` does not allow."""
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.stmt:
+        if not isinstance(node.target, ast.Name):
+            return node
+        if node.value is None:
+            return ast.copy_location(ast.Pass(), node)
+        return ast.copy_location(ast.Assign([node.target], node.value, None), node)
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.stmt:
+        return node
 
 
 def _take_declarations(definition: ast.FunctionDef) -> list[ast.stmt]:

@@ -140,6 +140,18 @@ def free_names(node: ast.AST) -> Names:
     return (inside - (assigned(body) - outer) - parameters(node.args)) | outer  # type: ignore[attr-defined]  # not a class
 
 
+def assigned_by_inner(nodes: Nodes) -> Names:
+    """The variables that inner functions declare `nonlocal`."""
+    return frozenset(
+        name
+        for node in own_nodes(nodes)
+        if isinstance(node, INNER)
+        for inside in ast.walk(node)
+        if isinstance(inside, ast.Nonlocal)
+        for name in inside.names
+    )
+
+
 def parameters(arguments: ast.arguments) -> Names:
     """The names of the parameters."""
     return frozenset(one.arg for one in all_nodes(arguments) if isinstance(one, ast.arg))

@@ -431,3 +431,30 @@ def test_unknown_lengths_cannot_be_listed() -> None:
     """A list of the rows of a tensor whose length is only known when the function runs."""
     with pytest.raises(TraceError, match=r"gj\.map_fn"):
         gj.compile(lambda v: [x for x in gj.boolean_mask(v, v > 3)])(LONG)
+
+
+def test_e12_the_right_side_of_and_changes_a_list() -> None:
+    """E12, D1: what the right side does to Python's objects happens where it is computed, or it is an error."""
+
+    def f(x: Any) -> Any:
+        seen = [0.0, 1.0]
+
+        def note(value: Any) -> Any:
+            seen[0] = value
+            return value > 1.0
+
+        if x > 0 and note(x):
+            x = x + 100.0
+        return x + seen[0]
+
+    compiled = gj.compile(f)
+    for number in (2.0, -2.0, 0.5):
+        np.testing.assert_array_equal(compiled(gj.constant(number)), f(gj.constant(number)))
+
+    def grows(x: Any) -> Any:
+        seen = [0.0]
+        if x > 0 and seen.append(x) is None:
+            x = x + 1.0
+        return x + len(seen)
+
+    assert "gj.TensorArray" in refused(grows, X)

@@ -166,6 +166,34 @@ def tensor_array_of_unknown_elements(v: Any) -> Any:
 
 
 @case(LONG)
+def a_function_that_assigns_from_inside_of_a_loop(v: Any) -> Any:
+    c, n = 0.0, 0
+
+    def add(x: Any) -> None:
+        nonlocal c, n
+        if x > 0:
+            c = c + x
+        n += 1
+
+    for x in v:
+        if x < 10:
+            add(x)
+    return c, n
+
+
+@case(*BOTH)
+def annotated_variables(x: Any) -> Any:
+    y: Any = 1.0
+    if x > 0:
+        z: Any
+        y: Any = x  # type: ignore[no-redef]  # Python allows it
+        z = y
+    else:
+        z = -x
+    return y + z
+
+
+@case(LONG)
 def an_attribute_in_a_loop(v: Any) -> Any:
     class Box:
         total: Any = 1.0

@@ -10,8 +10,9 @@ from graphjit.compiler.operand import PUBLIC, Operand
 from graphjit.compiler.writer import GraphWriter
 from graphjit.runtime.errors import TraceError
 
-from ...branching import trace_branches
 from ...state import State
+from .branching import ArmEndedError, choose
+from .changes import Arm, inside
 from .values import condition, holds_traced, is_traced
 
 Later = Callable[[], Any]
@@ -53,7 +54,7 @@ def _both(first: Any, other: Later) -> Any:
     right = _computed_anyway(other, "and")
     if right is not None:
         return PUBLIC["logical_and"](decision, right)
-    return trace_branches(decision, [lambda: _scalar(other(), "and"), lambda: False], labels=("`and`", "`and`"))
+    return choose(decision, lambda: _scalar(other(), "and"), lambda: False)
 
 
 def _either(first: Any, other: Later) -> Any:
@@ -61,7 +62,7 @@ def _either(first: Any, other: Later) -> Any:
     right = _computed_anyway(other, "or")
     if right is not None:
         return PUBLIC["logical_or"](decision, right)
-    return trace_branches(decision, [lambda: True, lambda: _scalar(other(), "or")], labels=("`or`", "`or`"))
+    return choose(decision, lambda: True, lambda: _scalar(other(), "or"))
 
 
 def _scalar(value: Any, word: str) -> Any:
@@ -73,10 +74,16 @@ def _computed_anyway(other: Later, word: str) -> Any:
     writer = current_interpreter()
     assert isinstance(writer, GraphWriter)
     count = len(writer.equations)
-    right = _scalar(other(), word)
+    arm = Arm()
+    try:
+        with inside(arm):
+            right = _scalar(other(), word)
+    except ArmEndedError:
+        right = None
     written = writer.equations[count:]
-    if all(not equation.must_run and not equation.graphs for equation in written):
+    if not arm.changes and all(not equation.must_run and not equation.graphs for equation in written):
         return right
+    arm.take_back()
     del writer.equations[count:]
     return None
 
