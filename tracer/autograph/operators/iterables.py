@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from graphjit.compiler.operand import PUBLIC, Operand, as_operand
+from graphjit.compiler.ops.filling import range_to_op
 from graphjit.compiler.tensortype import TensorType
-from graphjit.compiler.writer import static_value
+from graphjit.compiler.writer import Symbol, static_value
 from graphjit.runtime.errors import DtypeError, InvalidArgumentError, TraceError
 
 from ...agreement import is_value, is_weak
@@ -167,6 +168,14 @@ def _integer(bound: Any) -> Any:
     if operand.type.rank or not operand.type.dtype.is_integer:
         raise DtypeError(f"range() takes integer scalars, but got {operand.type}")
     return operand
+
+
+class Counted(Range):
+    """The rows of the tensor that `gj.range` makes: each number has its dtype."""
+
+    def item(self, index: Any) -> Any:
+        number = super().item(index)
+        return Symbol(number.value, number.writer, number.location)
 
 
 class Reversed(Rows):
@@ -337,7 +346,20 @@ def rows_of(iterable: Any) -> Rows | None:
         return iterable
     if isinstance(iterable, HandedOut):
         return Drawn(iterable) if is_tracing() else None
-    return TensorRows(iterable) if is_traced(iterable) else None
+    if not is_traced(iterable):
+        return None
+    counted = _counted(iterable)
+    return TensorRows(iterable) if counted is None else counted
+
+
+def _counted(tensor: Any) -> Rows | None:
+    """The numbers of `gj.range` where a bound is traced: they are counted, and the tensor is not needed."""
+    made = tensor.writer.producer_of(tensor.value) if isinstance(tensor, Symbol) else None
+    if made is None or made.op is not range_to_op or not made.output.type.dtype.is_integer:
+        return None
+    bounds = [Symbol(value, tensor.writer) for value in made.operands]
+    known = [static_value(one) for one in bounds]
+    return Counted(*(one if number is None else int(number) for one, number in zip(bounds, known, strict=True)))
 
 
 def listed(iterable: Any) -> Rows:
