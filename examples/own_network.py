@@ -57,7 +57,9 @@ def train(model: Network, images: Images, step, epochs: int, seed: int) -> tuple
     loss_of = gj.keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     optimizer = gj.optimizers.SGD(0.1)
     count = len(images.train_x)
-    dataset = gj.data.Dataset.from_tensor_slices((images.train_x, images.train_y)).shuffle(count, seed=seed).batch(64)
+    # batches are cut once; each epoch has them in another order
+    batches = gj.data.Dataset.from_tensor_slices((images.train_x, images.train_y)).batch(64)
+    dataset = batches.shuffle(500, seed=seed)
     accuracies, seconds = [], []
     for epoch in range(1, epochs + 1):
         right, begin = 0, time.perf_counter()

@@ -300,6 +300,7 @@ def draw_uniform(key: Operand, counter: Operand, shape: Any, minval: Any, maxval
         return _uniform_integers(draw_words(key, counter, shape), minval, maxval, wanted)
     unit = _unit_interval(draw_words(key, counter, shape), _float_dtype(wanted, "uniform"))
     low, high = as_operand(minval, wanted), as_operand(1 if maxval is None else maxval, wanted)
+    _require_interval(low, high)
     if _is_number(low, 0.0) and _is_number(high, 1.0):
         return unit
     # rounding can reach maxval, which does not belong to the interval
@@ -323,6 +324,15 @@ def _uniform_integers(words: Any, minval: Any, maxval: Any, dtype: DType) -> Any
     _require_order(low, high)
     count = cast(high, uint64) - cast(low, uint64)
     return low + cast(_product_top(words, count, bits), dtype)
+
+
+def _require_interval(low: Operand, high: Operand) -> None:
+    least, most = static_value(low), static_value(high)
+    if least is not None and most is not None and np.any(least > most):
+        raise InvalidArgumentError(
+            f"minval {least} is above maxval {most}; the arguments are uniform(shape, minval, maxval), and maxval is 1 "
+            "where it is not given"
+        )
 
 
 def _require_order(low: Operand, high: Operand) -> None:
