@@ -9,7 +9,7 @@ import numpy as np
 
 from graphjit.compiler.operand import Operand, as_operand
 from graphjit.compiler.tensortype import TensorShape, TensorSpec
-from graphjit.runtime.errors import InvalidArgumentError, ShapeError, SignatureError
+from graphjit.runtime.errors import InvalidArgumentError, ShapeError, SignatureError, TraceError
 from graphjit.tracer.handing import HandedOut
 from graphjit.tracer.state import State
 from graphjit.tracer.structure import flatten, unflatten
@@ -27,7 +27,12 @@ def as_arrays(value: Any) -> Any:
 
 def _as_tensor(value: Any) -> Tensor:
     operand: Any = value.read_value() if isinstance(value, State) else as_operand(value)
-    return operand if isinstance(operand, Tensor) else constant(operand)
+    if isinstance(operand, Tensor):
+        return operand
+    raise TraceError(
+        f"a dataset is made of numbers, but {operand!r} gets its numbers only when the compiled function runs; go "
+        "through its rows with `for row in tensor`, or make the dataset outside of the function"
+    )
 
 
 def as_tensors(value: Any) -> Any:

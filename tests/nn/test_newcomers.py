@@ -46,6 +46,7 @@ MISTAKES: list[tuple[Callable[[], Any], str]] = [
     (lambda: tf.optimizers.SGD(0.1).apply_gradients([(None, tf.Variable(1.0))]), r"no variable has a gradient"),
     (lambda: tf.constant([1, 2]) * 2.5, r"cast on purpose"),
     (lambda: tf.random.uniform(3, 4), r"minval 4.0 is above maxval 1.0; the arguments are uniform\(shape, minval"),
+    (lambda: tf.function(tf.data.Dataset.from_tensor_slices)(tf.ones([3])), r"a dataset is made of numbers, but"),
     (lambda: tf.function(3), r"needs a function, not 3"),
 ]
 
