@@ -28,11 +28,15 @@ class SubgraphWriter(GraphWriter):
         super().__init__(name, locate=locate)
         self.parent = parent
         self._captured: dict[int, tuple[Operand, Symbol]] = {}
+        self._originals: dict[int, Operand] = {}
 
     @property
     def captures(self) -> dict[int, Operand]:
-        """What was captured, by what identifies it outside."""
-        return {key: operand for key, (operand, _) in self._captured.items()}
+        """What was captured, by what identifies it outside.
+
+        An operand with numbers is itself, not what the graph around has for it: tapes may watch it.
+        """
+        return {key: self._originals.get(key, operand) for key, (operand, _) in self._captured.items()}
 
     @property
     def captured(self) -> list[tuple[Operand, Symbol]]:
@@ -61,7 +65,7 @@ class SubgraphWriter(GraphWriter):
             raise leaked(operand) if isinstance(operand, Symbol) else AssertionError("the graph is finished")
         outer = self._outer(operand)
         written = self._written_again(outer)
-        return self._captured_symbol(outer) if written is None else written
+        return self._captured_symbol(outer, operand) if written is None else written
 
     def _outer(self, operand: Operand) -> Operand:
         """The operand as the graph around knows it."""
@@ -85,12 +89,14 @@ class SubgraphWriter(GraphWriter):
         assert isinstance(written, Symbol)
         return written
 
-    def _captured_symbol(self, outer: Operand) -> Symbol:
+    def _captured_symbol(self, outer: Operand, original: Operand) -> Symbol:
         key = id(outer.value) if isinstance(outer, Symbol) else id(outer)
         found = self._captured.get(key)
         if found is None:
             found = outer, self.input(outer.type, getattr(outer, "name", ""))
             self._captured[key] = found
+            if not isinstance(original, Symbol):
+                self._originals[key] = original
         return found[1]
 
     def static_value(self, operand: Operand) -> np.ndarray[Any, Any] | None:

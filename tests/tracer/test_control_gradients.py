@@ -171,3 +171,25 @@ def test_jvp_and_jacobian() -> None:
     with gj.ForwardAccumulator(x, gj.constant([1.0, 2.0], gj.float64)) as accumulator:
         y = gj.compile(f)(x)
     np.testing.assert_allclose(accumulator.jvp(y).numpy(), matrix @ [1.0, 2.0], rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["cond", "switch_case", "while_loop", "nested"])
+def test_a_watched_tensor_that_a_branch_captures_gets_its_gradient(name: str) -> None:
+    """G1, F6: tensors from outside of the compiled function too; a branch has read a copy that no tape watched."""
+    x = gj.constant([1.0, 2.0])
+    inner: dict[str, Any] = {
+        "cond": lambda: gj.cond(x[0] > 0, lambda: -x, lambda: x),
+        "switch_case": lambda: gj.switch_case(gj.cast(x[0], "int32"), [lambda: x, lambda: -x]),
+        "while_loop": lambda: gj.while_loop(lambda y: gj.reduce_sum(y) < 3.0, lambda y: (y + x,), (x * 0.0,))[0],
+        "nested": lambda: gj.cond(x[0] > 0, lambda: gj.cond(x[1] > 0, lambda: -x, lambda: x), lambda: x),
+    }
+
+    def gradient() -> Any:
+        with gj.GradientTape() as tape:
+            tape.watch(x)
+            y = gj.reduce_sum(inner[name]() ** 2)
+        return tape.gradient(y, x)
+
+    with gj.eager_mode():
+        wanted = gradient()
+    assert gj.compile(gradient)().numpy().tolist() == wanted.numpy().tolist()
