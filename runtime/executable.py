@@ -36,6 +36,7 @@ from graphjit.runtime.jobboard import ADDRESS as BOARD
 from graphjit.runtime.kernel_language import STATUS_WORDS
 from graphjit.runtime.kernelcache import Kernel, load_kernel
 from graphjit.runtime.program import (
+    JOINED_COST,
     PIECE_COST,
     SHARED_COST,
     Action,
@@ -279,7 +280,7 @@ class _Plan:
         if cost < SHARED_PRODUCT or own.extent < 2:
             return self._kernel_rows(own.kernel, own.words, own.extent, cost)
         part = -(-own.extent // min(own.extent, cost // _PRODUCT_PART_COST, _MOST_PARTS))
-        return [((walk.SHARED, own.kernel.address, self._block(own.words), 0, own.extent, part), cost)]
+        return [((walk.SHARED, own.kernel.address, self._block(own.words), 0, own.extent, part, 1), cost)]
 
     def _kernel_rows(
         self, kernel: Kernel, words: Sequence[int], extent: int, cost: int
@@ -301,12 +302,12 @@ class _Plan:
 def _kernel_row(address: int, block: int, low: int, high: int, cost: int) -> tuple[int, ...]:
     """A piece of a kernel, for many threads where it takes long enough."""
     rounds = high - low
-    if cost < SHARED_COST or rounds < 2:
+    if cost < JOINED_COST or rounds < 2:
         return (walk.KERNEL, address, block, low, high)
     part = -(-rounds // min(rounds, max(_FEWEST_PARTS, cost // _PART_COST), _MOST_PARTS))
     if part > 4 * _WHOLE_ROUNDS:
         part = -(-part // _WHOLE_ROUNDS) * _WHOLE_ROUNDS
-    return (walk.SHARED, address, block, low, high, part)
+    return (walk.SHARED, address, block, low, high, part, int(cost >= SHARED_COST))
 
 
 def _words(rows: Sequence[tuple[int, ...]]) -> Array:
@@ -362,7 +363,7 @@ class Executable:
         self._offset = 0
         """Where holders have their arrays, once one was seen."""
         self._input_count = len(program.inputs)
-        self.shares = any(row[0] in (walk.SHARED, walk.GEMM) for row in self._plan.rows)
+        self.shares = any(row[0] == walk.GEMM or (row[0] == walk.SHARED and row[6]) for row in self._plan.rows)
         """Whether `start_threads` must be called before a run."""
         number_of_threads()  # so that matrix products know the setting
 

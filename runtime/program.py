@@ -24,8 +24,10 @@ PIECE_COST: Final = 2**27
 A byte costs about 1/64 ns in the cache, two to four times that in memory, and up to twenty times in kernels
 that are no vector code, so this is 2 to 40 ms.
 """
+JOINED_COST: Final = 2**18
+"""A kernel that costs fewer bytes runs on one thread; up to SHARED_COST others join if they are awake anyway."""
 SHARED_COST: Final = 2**20
-"""A kernel that costs fewer bytes runs on one thread: it takes less than about 15 us."""
+"""A kernel that costs fewer bytes wakes nobody: it takes less than about 15 us."""
 
 
 @dataclass(frozen=True)

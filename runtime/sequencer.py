@@ -7,8 +7,8 @@ A table is rows of eight uint64 words, the first of which says what the row is:
     GEMM     block                    a matrix product, described by `GEMM_WORDS`
     COPY     target, source, bytes    slots; they do not overlap, or are the same, and then nothing is done
     PAUSE                             stop; the answer is this row's number + 1
-    SHARED   address, block, lo, hi, part
-                                      as KERNEL, in parts of `part` rounds that threads share
+    SHARED   address, block, lo, hi, part, wakes
+                                      as KERNEL, in parts of `part` rounds that threads share; whether it wakes them
 
     JUMP     row                      go on there
     UNLESS   row, slot                go on there if the boolean in the slot is false
@@ -192,7 +192,8 @@ by_itself:
   br label %ran
 together:
   %others = call i64 @share(
-    ptr %board, i64 %slots, ptr %addresses, ptr @strips, ptr %block, i64 0, i64 %rounds, i64 1)
+    ptr %board, i64 %slots, ptr %addresses, ptr @strips, ptr %block, i64 0, i64 %rounds, i64 1,
+    i64 1)
   br label %ran
 ran:
   br i1 %controlled, label %unlimit, label %return
@@ -351,7 +352,7 @@ walk:
   %step = phi i64 [ %first, %start ], [ %after, %advance ], [ %w1, %jump ]
   %row = getelementptr [{ROW_WORDS} x i64], ptr %table, i64 %step
   %kind = load i64, ptr %row
-{_row_words(("w1", "w2", "w3", "w4", "w5"))}  switch i64 %kind, label %pause [
+{_row_words(("w1", "w2", "w3", "w4", "w5", "w6"))}  switch i64 %kind, label %pause [
     i64 {END}, label %end
     i64 {KERNEL}, label %kernel
     i64 {GEMM}, label %product
@@ -376,7 +377,8 @@ shared:
   %shared_function = inttoptr i64 %w1 to ptr
   %shared_block = inttoptr i64 %w2 to ptr
   %shared_code = call i64 @share(
-    ptr %board, i64 %slot_count, ptr %addresses, ptr %shared_function, ptr %shared_block, i64 %w3, i64 %w4, i64 %w5)
+    ptr %board, i64 %slot_count, ptr %addresses, ptr %shared_function, ptr %shared_block, i64 %w3, i64 %w4, i64 %w5,
+    i64 %w6)
   br label %ran
 ran:
   %code = phi i64 [ %own_code, %kernel ], [ %shared_code, %shared ]

@@ -239,7 +239,8 @@ end:
 def share_ir() -> str:
     """`@share`, which runs a kernel with whoever is there, and `@hold` and `@let_go`, which take the board.
 
-    `@share(board, slots, addresses, kernel, block, lo, hi, part)` gives the kernel's code. A null board means: alone.
+    `@share(board, slots, addresses, kernel, block, lo, hi, part, wakes)` gives the kernel's code. A null board means:
+    alone; so does a job that wakes nobody while the first thread sleeps.
     """
     relax, declared = _relax()
     return f"""{declared}{_take_part_ir()}
@@ -312,14 +313,20 @@ end:
 }}
 
 define internal i64 @share(
-  ptr %board, i64 %slots, ptr %addresses, ptr %function, ptr %block, i64 %low, i64 %high, i64 %part
+  ptr %board, i64 %slots, ptr %addresses, ptr %function, ptr %block, i64 %low, i64 %high, i64 %part, i64 %wakes
 ) {{
 entry:
   %nobody = icmp eq ptr %board, null
   br i1 %nobody, label %alone, label %ask
 ask:
 {_loaded("threads", THREADS)}  %several = icmp ugt i64 %threads, 1
-  br i1 %several, label %try, label %alone
+  br i1 %several, label %choose, label %alone
+choose:
+  %must_be_awake = icmp eq i64 %wakes, 0
+{_word("first.asleep", WORKERS)}  %sleeping = load atomic i64, ptr %first.asleep seq_cst, align 8
+  %sleeps = icmp ne i64 %sleeping, 0
+  %too_small = and i1 %must_be_awake, %sleeps
+  br i1 %too_small, label %alone, label %try
 try:
   %free = call i1 @hold(ptr %board)
   br i1 %free, label %fill, label %alone
@@ -371,7 +378,8 @@ number_it:
 {_loaded("last_number", NUMBER)}  %number = add i64 %last_number, 1
   store i64 %number, ptr %last_number.at
 {_word("open.at", OPEN)}  store atomic i64 %number, ptr %open.at seq_cst, align 8
-  call void @wake(ptr %board, i64 %threads)
+  %woken = select i1 %must_be_awake, i64 0, i64 %threads
+  call void @wake(ptr %board, i64 %woken)
   call void @take_part(ptr %board, i64 0)
   store atomic i64 0, ptr %open.at seq_cst, align 8
   call void @wait(ptr %board)

@@ -70,8 +70,27 @@ def test_each_round_runs_once(count: int, size: int) -> None:
 
 def test_small_kernels_are_not_shared() -> None:
     """Handing over would take longer than they do; and one round cannot be shared."""
-    assert not shared_rows(Executable(program([scale(1, 2, 8, cost=COST - 1)])))
+    assert not shared_rows(Executable(program([scale(1, 2, 8, cost=executable.JOINED_COST - 1)])))
     assert not shared_rows(Executable(program([scale(1, 2, 1, cost=9 * COST)], 1)))
+
+
+@pytest.mark.usefixtures("several")
+def test_middling_kernels_wake_nobody() -> None:
+    """They are shared with threads that are awake; while these sleep, no job is opened."""
+    size = 10_000
+    x = np.arange(size, dtype=np.float32)
+    Executable(program([scale(1, 2, size, cost=COST)], size)).run([x])
+    ready = Executable(program([scale(1, 2, size, cost=COST - 1)], size))
+    assert shared_rows(ready) and not ready.shares
+    _wait_until_asleep(range(len(threads._started)))
+    number = int(jobboard.board[jobboard.NUMBER])
+    np.testing.assert_array_equal(ready.run([x])[0], 2 * x)
+    assert jobboard.board[jobboard.NUMBER] == number
+    both = [scale(1, 3, size, cost=COST), scale(3, 2, size, cost=COST - 1)]
+    mixed = Executable(program(both, size))
+    for _ in range(50):
+        np.testing.assert_array_equal(mixed.run([x])[0], 4 * x)
+    assert jobboard.board[jobboard.NUMBER] > number + 50
 
 
 def test_parts_keep_to_lines_of_the_cache() -> None:
