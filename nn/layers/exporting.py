@@ -72,7 +72,9 @@ def _described_shape(layer: Any) -> Any:
 def _first_dtype(layer: Any) -> Any:
     """The dtype of what goes in, where nobody has called the layer."""
     stack = getattr(layer, "_stack", None)
-    return stack[0].dtype if stack else layer.dtype
+    first = stack[0] if stack else layer
+    # What an Input says; other layers say what they compute in.
+    return getattr(first, "input_dtype", first.dtype)
 
 
 __all__: list[str] = []

@@ -224,3 +224,107 @@ def test_arrays_made_ready() -> None:
     np.testing.assert_allclose(np.linalg.norm(keras.utils.normalize(X), axis=1), 1, rtol=1e-6)
     assert keras.activations.get("swish") is keras.activations.get("silu")
     assert keras.backend.image_data_format() == "channels_last"
+
+
+class _Attributes(keras.Model):
+    """Variables as attributes beside a layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = gj.Variable(2.0)
+        self.fixed = gj.Variable(1.0, trainable=False)
+        self.many = {"a": [gj.Variable([1.0])]}
+        self.head = layers.Dense(1)
+
+    def call(self, inputs: Any) -> Any:
+        return self.head(inputs) * self.scale + self.fixed + self.many["a"][0]
+
+
+@pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
+def test_attributes_of_models_are_trained(compiled: bool) -> None:
+    """L2: variables that are attributes count, and a tape takes them, one by one or as the list."""
+    model = _Attributes()
+    model(X)
+    assert len(model.trainable_variables) == 4 and len(model.variables) == 5
+
+    def slopes(x: Any) -> Any:
+        with gj.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(model.trainable_variables)
+            tape.watch(model.fixed)
+            loss = gj.reduce_sum(model(x))
+        return tape.gradient(loss, [*model.trainable_variables, model.fixed])
+
+    found = (gj.compile(slopes) if compiled else slopes)(X)
+    assert [tuple(one.shape) for one in found] == [(), (1,), (6, 1), (1,), ()]
+    np.testing.assert_allclose(float(found[-1]), 40.0)
+    np.testing.assert_allclose(found[2].numpy()[:, 0], 2 * X.sum(0), rtol=1e-4, atol=1e-5)
+    model.compile(keras.optimizers.SGD(0.1), "mse")
+    before = model.get_weights()
+    model.fit(X, Y, verbose=0)
+    moved = [bool((one != other).any()) for one, other in zip(before, model.get_weights(), strict=True)]
+    assert moved.count(False) == 1 and float(model.fixed.numpy()) == 1.0
+
+
+class _Noisy(layers.Layer):
+    """Every hook of a layer."""
+
+    def __init__(self, factor: float = 1.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.factor = factor
+
+    def build(self, input_shape: Any) -> None:
+        self.kernel = self.add_weight("kernel", shape=[input_shape[-1], 2], regularizer="l2")
+        super().build(input_shape)
+
+    def call(self, inputs: Any, training: Any = None) -> Any:
+        self.add_loss(0.5)
+        return gj.matmul(inputs, self.kernel) * (self.factor if training else 1.0)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return gj.TensorShape([*input_shape.as_list()[:-1], 2])
+
+    def get_config(self) -> Any:
+        return {**super().get_config(), "factor": self.factor}
+
+
+class _Greatest(keras.metrics.Metric):
+    """Every hook of a metric."""
+
+    def __init__(self, name: str = "greatest", **kwargs: Any) -> None:
+        super().__init__(name, **kwargs)
+        self.value = self.add_weight("value", initializer="zeros")
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        self.value.assign(gj.maximum(self.value, gj.reduce_max(gj.abs(y_true - y_pred))))
+
+    def result(self) -> Any:
+        return self.value
+
+
+class _Cubes(keras.losses.Loss):
+    """The hook of a loss."""
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        return gj.reduce_mean(gj.abs(y_pred - y_true) ** 3, axis=-1)
+
+
+@pytest.mark.parametrize("eagerly", [False, True], ids=["compiled", "eager"])
+def test_every_hook_of_layers_losses_and_metrics(eagerly: bool, tmp_path: Path) -> None:
+    """L3: build, call, add_weight, add_loss, losses, training=, get_config, compute_output_shape; Metric; Loss; fit."""
+    model = keras.Sequential([_Noisy(3.0, input_shape=(6,)), layers.Dense(1)])
+    model.compile(keras.optimizers.Adam(0.01), _Cubes(), metrics=[_Greatest()], run_eagerly=eagerly)
+    noisy = model.layers[0]
+    output = np.asarray(model(X))
+    assert tuple(noisy.compute_output_shape(gj.TensorShape([None, 6]))) == (None, 2) and len(model.losses) == 2
+    penalty = 0.5 + 0.01 * (noisy.kernel.numpy() ** 2).sum()
+    loss, greatest = model.evaluate(X, Y, batch_size=40, verbose=0)
+    np.testing.assert_allclose(loss, (abs(output - Y) ** 3).mean() + penalty, rtol=1e-4)
+    np.testing.assert_allclose(greatest, abs(output - Y).max(), rtol=1e-5)
+    np.testing.assert_allclose(noisy(X, training=True).numpy(), 3 * noisy(X).numpy(), rtol=1e-5, atol=1e-6)
+    history = model.fit(X, Y, epochs=3, verbose=0).history
+    assert set(history) == {"loss", "greatest"} and history["loss"][-1] < history["loss"][0]
+    model.save(tmp_path / "model")
+    known = {"_Noisy": _Noisy, "_Cubes": _Cubes, "_Greatest": _Greatest}
+    again = keras.models.load_model(tmp_path / "model", custom_objects=known)
+    assert again.layers[0].factor == 3.0 and (again.predict(X) == model.predict(X)).all()
+    assert again.evaluate(X, Y, verbose=0) == pytest.approx(model.evaluate(X, Y, verbose=0))
