@@ -36,6 +36,7 @@ LEAST = 500
 """Runs of fewer rounds stay as they are: they give the compiler more freedom."""
 
 _MOST_LAG = 8
+_MOST_SKIPPED = 2
 _SMALL = 64
 
 
@@ -172,16 +173,30 @@ class _Folding:
         for run in runs:
             for equation in self._sequence[place : run.begin]:
                 self._copy(equation)
-            place = run.begin
-            try:
-                self._fold(run, readers)
-                place = run.end - run.period  # the last round stays, and makes what is read behind the loop
-            except _IrregularError as error:
-                self._note(run, str(error))
+            place = self._folded(run, readers)
         for equation in self._sequence[place:]:
             self._copy(equation)
         outputs = tuple(self._operand(one) for one in self._old.outputs)
         return Graph(self._old.name, self._old.inputs, tuple(self._new), outputs)
+
+    def _folded(self, run: Run, readers: set[Value]) -> int:
+        """Write a loop for a run, if that is possible; the place where equations go on that are still to be written.
+
+        The first rounds may read from elsewhere than others do, as where a gradient begins.
+        """
+        reason = ""
+        for skipped in range(min(_MOST_SKIPPED, run.rounds - self._least) + 1):
+            rest = Run(run.begin + skipped * run.period, run.period, run.rounds - skipped)
+            try:
+                self._fold(rest, readers)
+            except _IrregularError as error:
+                reason = reason or str(error)
+                for equation in self._sequence[rest.begin : rest.begin + rest.period]:
+                    self._copy(equation)
+                continue
+            return run.end - run.period  # the last round stays, and makes what is read behind the loop
+        self._note(run, reason)
+        return run.begin + (min(_MOST_SKIPPED, run.rounds - self._least) + 1) * run.period
 
     # --- finding the runs ---
 

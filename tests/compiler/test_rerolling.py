@@ -113,6 +113,16 @@ def gradients(x: Any, w: Any) -> Any:
     return tape.gradient(z, [x, w]), z
 
 
+def gradients_of_the_first(x: Any, w: Any) -> Any:
+    with gj.GradientTape() as tape:
+        tape.watch(x)
+        y = x
+        for i in range(N):
+            y = gj.sin(y * 0.99 + 0.1) + w[i]
+        z = gj.reduce_sum(y)
+    return tape.gradient(z, x), z
+
+
 def steps_down(x: Any, w: Any) -> Any:
     for i in range(N):
         with gj.GradientTape() as tape:
@@ -190,7 +200,8 @@ def random_numbers(x: Any, w: Any) -> Any:
 
 FOLDED = [
     the_same, numbers, numbers_of_a_list, rows, rows_backwards, columns, every_second_row, two_rounds_before,
-    two_that_cross, stacked, joined_and_summed, gradients, steps_down, branches, a_while, loops_within, totals,
+    two_that_cross, stacked, joined_and_summed, gradients, gradients_of_the_first,
+    steps_down, branches, a_while, loops_within, totals,
     one_after_the_other, whole_numbers, variables, products, random_numbers,
 ]  # fmt: skip
 
@@ -213,6 +224,14 @@ def test_e20_folded_runs_give_what_eager_mode_gives(function: Callable[..., Any]
     assert "= scan(" in compiled.dump("traced")
     for one, other in zip(got, found_by(function), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-11, atol=1e-12)
+
+
+def test_e20_the_way_back_is_folded_too() -> None:
+    """A tape inside: one loop forward, one back over what that keeps."""
+    for function in (gradients, gradients_of_the_first):
+        compiled = gj.compile(function)
+        compiled(X, W)
+        assert compiled.dump("traced").count("= scan(") == 2
 
 
 def test_e20_effects_keep_their_order(capsys: pytest.CaptureFixture[str]) -> None:
