@@ -312,6 +312,14 @@ class Composite(Operators):
     def reduced(self, function: Callable[..., Any], axis: Any, keepdims: bool) -> Any:
         """What a reduction gives for this."""
 
+    def concatenated(self, values: Sequence[Any], axis: Any) -> Any:
+        """Several of these one behind the other.
+
+        Raises:
+          DtypeError: where that is not defined.
+        """
+        raise DtypeError(f"concat does not take a {type(self).__name__}; gj.sparse.concat puts sparse tensors together")
+
     def product(self, left: Any, right: Any, transpose_left: bool, transpose_right: bool) -> Any:
         """The product of matrices of which this is one.
 

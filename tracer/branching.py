@@ -128,6 +128,8 @@ def _agreed(
             kept.append(column[0])
             continue
         if not all(are_values):
+            column = [np.str_(leaf) if type(leaf) is str else leaf for leaf in column]  # texts become string tensors
+        if not all(map(is_value, column)):
             raise refuse_mixture(column, names.of(position), labels)
         kept.append(_NUMBER if keeps_numbers and all(map(is_weak, column)) else _TENSOR)
         converted = _converted(writers, column, names.of(position), labels)

@@ -12,7 +12,7 @@ from typing import Any
 
 from graphjit.compiler.batching import at_once, why_not_at_once
 from graphjit.compiler.dispatch import apply_all, current_interpreter
-from graphjit.compiler.operand import PUBLIC, Operand, as_operand
+from graphjit.compiler.operand import PUBLIC, Composite, Operand, as_operand
 from graphjit.compiler.ops.looping import scan_op
 from graphjit.compiler.ops.sizes import size_along
 from graphjit.compiler.subgraph import joined
@@ -325,7 +325,8 @@ def map_fn(
 
     Args:
       fn: called with a row; it may return another structure.
-      elems: a tensor, or a nested structure of tensors with equally many rows.
+      elems: a tensor, or a nested structure of tensors with equally many rows; or a ragged tensor, see
+        `gj.ragged.map_fn`.
       fn_output_signature (or dtype): the dtypes or `TensorSpec`s of what `fn` returns; by default those of `elems`.
       parallel_iterations, back_prop, swap_memory, infer_shape, name: accepted for TensorFlow's sake.
 
@@ -337,6 +338,10 @@ def map_fn(
     >>> print(gj.map_fn(lambda x: x * x, gj.constant([1, 2, 3])))
     gj.Tensor([1 4 9], shape=(3,), dtype=int32)
     """
+    if isinstance(elems, Composite):
+        from .ragged.making import map_fn as map_rows
+
+        return map_rows(fn, elems)
     announced = fn_output_signature if fn_output_signature is not None else dtype
     expected = flatten(elems if announced is None else announced)
     results = _one_by_one(fn, *_elements(elems, "map_fn"))

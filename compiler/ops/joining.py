@@ -14,6 +14,7 @@ from ..dispatch import apply
 from ..op import Differentiability, Example, Kind, Op, Piece, declare
 from ..operand import (
     PUBLIC,
+    Composite,
     Operand,
     as_operand,
     as_operands,
@@ -164,6 +165,9 @@ def concat(values: Any, axis: Any, name: str | None = None) -> Any:
     >>> print(gj.concat([[1, 2], [3]], axis=0))
     gj.Tensor([1 2 3], shape=(3,), dtype=int32)
     """
+    for one in values if isinstance(values, list | tuple) else ():
+        if isinstance(one, Composite):
+            return one.concatenated(values, axis)
     operands = listed(values, "concat")
     place = static_integer(axis)
     if place is None:

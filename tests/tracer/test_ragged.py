@@ -141,10 +141,10 @@ def test_mapping_concatenating_masking() -> None:
     def f(x: Any) -> Any:
         return (
             gj.ragged.map_flat_values(gj.add, x, x),
-            gj.ragged.concat([x, x[:2]], 0),
+            gj.concat([x, x[:2]], 0),
             gj.ragged.concat([x, x * 10], 1),
             gj.ragged.boolean_mask(x, x > 2.0),
-            gj.ragged.map_fn(gj.reduce_sum, x),
+            gj.map_fn(gj.reduce_sum, x),
             gj.ragged.map_fn(lambda row: gj.cumsum(row), x),
             gj.ragged.boolean_mask([[1, 2], [3, 4]], [[True, False], [True, True]]),
         )

@@ -205,7 +205,7 @@ def test_a5_another_shape_is_another_signature() -> None:
         (lambda x: gj.cos(x), gj.errors.DtypeError, "map_values"),
         (lambda x: x @ np.ones((3, 3)), gj.errors.ShapeError, "7 columns for 3 rows"),
         (lambda x: x @ x, gj.errors.DtypeError, "both factors are sparse"),
-        (lambda x: gj.concat([x, x], 0), gj.errors.DtypeError, "to_dense"),
+        (lambda x: gj.concat([x, x], 0), gj.errors.DtypeError, "gj.sparse.concat"),
         (lambda x: gj.reduce_max(x), gj.errors.DtypeError, "to_dense"),
         (lambda x: x[0], gj.errors.DtypeError, "gj.sparse.slice"),
         (lambda x: gj.sparse.add(1.0, 2.0), gj.errors.DtypeError, "at least one"),

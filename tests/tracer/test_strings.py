@@ -124,6 +124,26 @@ def test_e5_strings_in_loops_and_branches() -> None:
         assert compiled(gj.constant("a"), gj.constant(count)).numpy() == wanted
 
 
+def test_e3_branches_that_give_texts() -> None:
+    """E3: texts that differ between branches are string tensors; one that is the same in both stays a Python string."""
+
+    def f(x: Any) -> Any:
+        same = "same"
+        if x > 0:
+            word = "positive"
+            same = "same"
+        elif x < 0:
+            word = "negative"
+        else:
+            return "zero", same
+        return gj.strings.upper(word), same
+
+    compiled = gj.compile(f)
+    for x, wanted in ((1.0, b"POSITIVE"), (-1.0, b"NEGATIVE"), (0.0, b"zero")):
+        word, same = compiled(gj.constant(x))
+        assert word.numpy() == wanted and same == "same"
+
+
 def test_lower_and_upper() -> None:
     """ASCII letters by default, all of them in UTF-8."""
     for name in ("lower", "upper"):

@@ -114,7 +114,7 @@ def map_flat_values(op: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     return ragged[0].with_flat_values(op(*positional, **named))
 
 
-def map_fn(fn: Callable[[Any], Any], elems: RaggedTensor) -> Any:
+def map_fn(fn: Callable[[Any], Any], elems: Any) -> Any:
     """What `fn` returns for each row, stacked; as rows of a ragged tensor where `fn` returns vectors of other lengths.
 
     Args:

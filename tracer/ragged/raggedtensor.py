@@ -5,7 +5,7 @@ Rows may be ragged in turn. Ops go to the elements; what needs the rows is in th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -313,6 +313,11 @@ class RaggedTensor(Composite):
             f"a ragged tensor of shape {self.shape} goes with scalars, ragged tensors of equal rows and, if it has one "
             f"ragged axis, tensors of shape (rows, 1); not with shape {operand.shape}"
         )
+
+    def concatenated(self, values: Sequence[Any], axis: Any) -> Any:
+        from .making import concat
+
+        return concat(values, axis)
 
     def reduced(self, function: Callable[..., Any], axis: Any, keepdims: bool) -> Any:
         from .reducing import reduce_ragged
