@@ -23,10 +23,6 @@ def functions_that_a_branch_chooses(x: Any) -> Any:
     return function(x)
 
 
-def strings_that_a_branch_chooses(x: Any) -> Any:
-    return "positive" if x > 0 else "negative"
-
-
 def lists_of_two_lengths(x: Any) -> Any:
     items = [x]
     if x > 0:
@@ -80,7 +76,6 @@ def an_error_that_is_caught(x: Any) -> Any:
 
 REFUSED: list[tuple[Callable[..., Any], Any, str, str]] = [
     (functions_that_a_branch_chooses, t(1.0), "a graph holds values, no functions", "'function' is"),
-    (strings_that_a_branch_chooses, t(1.0), "there are no tensors of strings", "'positive' in the main branch"),
     (lists_of_two_lengths, t(1.0), "how many results there are is fixed", "'list' must have the same nested structure"),
     (none_from_one_branch, t(1.0), "None is no tensor", "'found' is None at the end of the else branch"),
     (a_python_list_by_a_traced_number, t(1.0), "Python's lists are indexed while tracing", "an index or a size"),
