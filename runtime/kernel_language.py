@@ -318,6 +318,13 @@ def _accumulating(op: str, floats: str) -> dict[str, str]:
     return {"float": f"  %r = {floats} reassoc contract {{T}} %a, %b\n  ret {{T}} %r\n", **_both(body)}
 
 
+_ADD_ROUNDED: Final = {
+    "float": "  %r = fadd {T} %a, %b\n  ret {T} %r\n",
+    **_both("  %r = add {T} %a, %b\n  ret {T} %r\n"),
+}
+"""Without the freedom to join it with a product."""
+
+
 def _extreme(name: str) -> dict[str, str]:
     letter = name[:3]
     return {
@@ -559,6 +566,7 @@ WORDS: Final[dict[str, Word]] = {
         Word("maximum", 2, _maximum, _extreme("maximum")),
         Word("minimum", 2, _minimum, _extreme("minimum")),
         Word("accumulate", 2, _accumulate, _accumulating("add", "fadd")),
+        Word("add_rounded", 2, _accumulate, _ADD_ROUNDED),
         Word("accumulate_product", 2, _accumulate_product, _accumulating("mul", "fmul")),
         Word("select", 3, _select, dict.fromkeys(("float", "signed", "unsigned", "bool"), _SELECT),
              condition=True),

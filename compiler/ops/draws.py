@@ -255,8 +255,8 @@ def _standard_truncated(key: Operand, counter: Operand, shape: Any, dtype: DType
 
 _affine_op = elementwise(
     "affine", 3, lambda x, scale, offset: x * scale + offset,
-    # `accumulate` is never fused with the product, so the numbers are the same bits as NumPy's
-    "accumulate({0} * {1}, {2})",
+    # `add_rounded` is never fused with the product, so the numbers are the same bits as NumPy's
+    "add_rounded({0} * {1}, {2})",
     [
         lambda g, y, x, scale, offset: g * scale,
         lambda g, y, x, scale, offset: g * x,

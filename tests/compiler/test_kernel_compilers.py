@@ -52,4 +52,7 @@ def test_both_compilers_give_the_same_bits(case: Case) -> None:
     numbas, numba_kernels = _run(case, "numba")
     assert len(our_kernels) == len(numba_kernels) and not our_kernels & numba_kernels
     for result, other in zip(ours, numbas, strict=True):
-        np.testing.assert_array_equal(_bits(result), _bits(other))
+        if result.dtype.kind == "O":  # strings, whose arrays hold addresses
+            np.testing.assert_array_equal(result, other)
+        else:
+            np.testing.assert_array_equal(_bits(result), _bits(other))
