@@ -19,7 +19,9 @@ from .op import Kind
 from .ops.looping import scan_op, while_op
 from .tensortype import TensorType, bool_, int64
 
-_MOST_STATEMENTS = 300
+MOST_STATEMENTS = 300
+"""How long the body of a loop in one kernel may be."""
+
 _MOST_WORK = 1 << 24
 """What a kernel may cost without a pause, in additions: some 25 milliseconds."""
 
@@ -36,7 +38,7 @@ def is_scalar_loop(equation: Equation) -> bool:
         fits = equation.attributes["length"] is not None
     else:
         return False
-    return fits and sum(len(one.equations) for one in graphs) <= _MOST_STATEMENTS and all(map(_is_scalar, graphs))
+    return fits and sum(len(one.equations) for one in graphs) <= MOST_STATEMENTS and all(map(_is_scalar, graphs))
 
 
 def _is_scalar(graph: Graph) -> bool:

@@ -20,6 +20,7 @@ from .passes.hoist import hoist
 from .passes.peel import peel
 from .passes.prune import prune
 from .passes.rows import rows
+from .passes.scalars import scalars
 from .passes.simplify import simplify
 from .passes.stabilise import stabilise
 from .passes.sums import sums
@@ -66,6 +67,7 @@ PIPELINE: tuple[Pass, ...] = (
         exact=False,
     ),
     Pass("sums", sums, "what a loop adds up is known when everything else has left it", exact=False),
+    Pass("scalars", scalars, "once nothing looks for tensors in loops; kernels want numbers", exact=False),
     Pass("prune", prune, "when it shows what branches and loops are for: before dce, which clears up inside of them"),
     Pass("dce", dce, "the others leave equations behind that nobody reads any more"),
     Pass(

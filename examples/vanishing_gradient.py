@@ -118,7 +118,7 @@ def main() -> None:
             axes[0].bar(at, np.maximum(sizes, 1e-12), 0.25, label=name)
             axes[1].plot(losses, label=name)
         axes[0].set(
-            title="mean size of the first gradient (a bar at the bottom: exactly 0)", yscale="log", ylim=(1e-12, 1)
+            title="mean size of the first gradient (a bar at the bottom: exactly 0)", yscale="log", ylim=(1e-13, 1)
         )
         axes[0].set_xticks(np.arange(3) + 0.25, ["layer 1", "layer 2", "layer 3"])
         axes[1].set(title="loss", xlabel="step")
