@@ -83,18 +83,25 @@ def _footprint(document: Document) -> list[str]:
 
 
 def short(document: Document, dtype: str = "float32") -> str:
-    """A line for each workload and size: the time, and the ratios to the best peer and to C."""
-    lines = [_row(["workload", "size", "graphjit", "best peer", "ratio", "ratio to C"]), _row(["---"] * 6)]
-    for (name, kind, size), row in rows_of(document).items():
+    """A line for each workload and size: the time, the ratios to the best peer and to C, and that in the other dtype.
+
+    Workloads that were not measured in `dtype` show the other.
+    """
+    other = "float64" if dtype == "float32" else "float32"
+    head = ["workload", "size", "graphjit", "best peer", "ratio", "ratio to C", f"ratio in {other}"]
+    lines = [_row(head), _row(["---"] * len(head))]
+    rows = rows_of(document)
+    for (name, kind, size), row in rows.items():
         best = best_peer(row)
-        if kind != dtype or best is None or "median" not in row.get(OURS[0], {}):
+        stands_beside = kind == other and (name, dtype, size) in rows
+        if stands_beside or best is None or "median" not in row.get(OURS[0], {}):
             continue
+        beside = rows.get((name, other, size), {}) if kind == dtype else {}
         shape = " x ".join(f"{length:,}" for length in WORKLOADS[name].sizes[size]) or "a number"
         times = [f"{_microseconds(row[mode]['median'])} us" for mode in (OURS[0], best)]
-        ratios = [_ratio(ratio(row, best)), _ratio(ratio(row, LIMIT))]
-        lines.append(
-            _row([f"{name} {WORKLOADS[name].title}{_mark(row)}", shape, times[0], f"{best} {times[1]}", *ratios])
-        )
+        ratios = [_ratio(ratio(row, best)), _ratio(ratio(row, LIMIT)), _ratio(ratio(beside, best_peer(beside)))]
+        title = f"{name} {WORKLOADS[name].title}{'' if kind == dtype else f', {kind}'}{_mark(row)}"
+        lines.append(_row([title, shape, times[0], f"{best} {times[1]}", *ratios]))
     return "\n".join([*lines, ""])
 
 

@@ -154,7 +154,13 @@ def test_merging_takes_whole_rows() -> None:
 def test_tables_and_what_is_above_the_asks() -> None:
     """The short table has the ratios; a row is named where a peer, or C by more than a quarter, is faster."""
     document = _document([2e-6] * 3, {"jax": [4e-6] * 3, "c": [1e-6] * 3})
-    assert "| E1 chain of 7 adds and multiplies | 524,288 | 2 us | jax 4 us | 0.50 | 2.00 |" in table.short(document)
+    row = "| E1 chain of 7 adds and multiplies | 524,288 | 2 us | jax 4 us | 0.50 | 2.00 | - |"
+    assert row in table.short(document)
+    wide = {**document, "cells": [{**cell, "dtype": "float64"} for cell in document["cells"]]}
+    both = {**document, "cells": [*document["cells"], *wide["cells"]]}
+    assert "| 2 us | jax 4 us | 0.50 | 2.00 | 0.50 |" in table.short(both)
+    assert table.short(both).count("E1 chain") == 1
+    assert "| E1 chain of 7 adds and multiplies, float64 | 524,288 | 2 us |" in table.short(wide)
     assert table.above(document) == ["E1-m float32: 2.00 times C"]
     slower = _document([2e-6] * 3, {"jax": [1e-6] * 3, "c": [2e-6] * 3})
     assert table.above(slower) == ["E1-m float32: 2.00 times jax"]
