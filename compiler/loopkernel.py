@@ -22,6 +22,7 @@ from .tensortype import TensorType, bool_, int64
 MOST_STATEMENTS = 300
 """How long the body of a loop in one kernel may be."""
 
+_ROUNDS = "    for i0 in range(n0):"
 _MOST_WORK = 1 << 24
 """What a kernel may cost without a pause, in additions: some 25 milliseconds."""
 
@@ -245,7 +246,7 @@ def scan_kernel(equation: Equation) -> LoopKernel:
         names[body.inputs[place]] = writer.fresh()
         writer.line(f"{names[body.inputs[place]]} = {pointers[place]}[0]")
     if pieces is None:
-        writer.line("for i0 in range(n0):")
+        writer.lines.append(_ROUNDS)
     else:
         pieces.begin(max(1, _MOST_WORK // _cost(body)))
     for place in range(count, count + sliced):
@@ -257,6 +258,8 @@ def scan_kernel(equation: Equation) -> LoopKernel:
     writer.hand_on(carried, body.outputs[:count], names, 2)
     if pieces is not None:
         pieces.end()
+    elif writer.lines[-1] == _ROUNDS:
+        writer.lines.pop()  # rounds that change nothing; Python has no loops without a body
     for name, pointer in zip(carried, ends, strict=False):
         writer.line(f"{pointer}[0] = {name}")
     kernel = writer.finished("scan_" + body.name)
